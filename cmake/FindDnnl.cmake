@@ -1,0 +1,11 @@
+# oneDNN: dnnl.hpp and libdnnl. (Distributions' own CMake files may demand OpenCL to be installed.)
+find_path(Dnnl_INCLUDE_DIR dnnl.hpp PATH_SUFFIXES oneapi/dnnl)
+find_library(Dnnl_LIBRARY NAMES dnnl)
+include(FindPackageHandleStandardArgs)
+find_package_handle_standard_args(Dnnl REQUIRED_VARS Dnnl_LIBRARY Dnnl_INCLUDE_DIR)
+if(Dnnl_FOUND AND NOT TARGET Dnnl::Dnnl)
+  add_library(Dnnl::Dnnl UNKNOWN IMPORTED)
+  set_target_properties(Dnnl::Dnnl PROPERTIES IMPORTED_LOCATION "${Dnnl_LIBRARY}"
+                        INTERFACE_INCLUDE_DIRECTORIES "${Dnnl_INCLUDE_DIR}")
+endif()
+mark_as_advanced(Dnnl_INCLUDE_DIR Dnnl_LIBRARY)

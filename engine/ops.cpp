@@ -1,0 +1,332 @@
+#include "engine/ops.hpp"
+
+#include <algorithm>
+#include <cstdint>
+#include <cstdio>
+#include <type_traits>
+
+#include "fathom/error.hpp"
+
+namespace fathom {
+
+namespace {
+
+[[noreturn]] void disagree(const std::string& what) { throw Error(ErrorKind::shape, what); }
+
+void expect_inputs(Descs in, std::size_t count) {
+  if (in.size() != count)
+    disagree("expected " + std::to_string(count) + " inputs and parameters, got " + std::to_string(in.size()));
+}
+
+void expect_map(const Desc& x) {
+  if (x.rank != 4) disagree("expected a map (N, C, H, W), got " + shape_text(x));
+}
+
+void expect_shape(const char* what, const Desc& got, const Desc& wanted) {
+  if (!got.same_extents(wanted))
+    disagree(std::string(what) + " has shape " + shape_text(got) + ", expected " + shape_text(wanted));
+}
+
+void expect_positive(const char* what, Size2 s) {
+  if (s.h < 1 || s.w < 1) disagree(std::string(what) + " must be at least 1, got " + std::to_string(s.h) + "x" + std::to_string(s.w));
+}
+
+void expect_padding(const Padding& p) {
+  if (p.top < 0 || p.left < 0 || p.bottom < 0 || p.right < 0) disagree("padding must not be negative");
+}
+
+Desc map_like(const Desc& x, std::int64_t c, std::int64_t h, std::int64_t w) {
+  if (c < 1 || h < 1 || w < 1)
+    disagree("the output would be empty: " + shape_text(Desc::nhwc(x.n(), c, h, w)) + " from " + shape_text(x));
+  return Desc::nhwc(x.n(), c, h, w);
+}
+Desc map_like(const Desc& x) { return map_like(x, x.c(), x.h(), x.w()); }
+
+// Reflection needs more rows than it adds: x[-p] = x[p].
+void expect_room(const Desc& x, const Padding& p, PadMode mode) {
+  if (mode != PadMode::reflect) return;
+  if (std::max(p.top, p.bottom) >= x.h() || std::max(p.left, p.right) >= x.w())
+    disagree("reflection padding needs a map larger than the padding, got " + shape_text(x));
+}
+
+// How many windows of `kernel` (spread by `dilation`) fit into `size` plus its padding at this stride.
+std::int64_t windows(std::int64_t size, std::int64_t kernel, int before, int after, int stride, int dilation, bool ceil_mode = false) {
+  const std::int64_t room = size + before + after - (dilation * (kernel - 1) + 1);
+  if (room < 0) return 0;
+  std::int64_t count = (ceil_mode ? room + stride - 1 : room) / stride + 1;
+  if (ceil_mode && (count - 1) * stride >= size + before) --count;
+  return count;
+}
+
+}  // namespace
+
+Desc Activation::infer(Descs in) const {
+  expect_inputs(in, 1), expect_map(in[0]);
+  return map_like(in[0]);
+}
+
+Desc Resize::infer(Descs in) const {
+  expect_inputs(in, 1), expect_map(in[0]);
+  if (mode == ResizeMode::none) return map_like(in[0]);
+  const bool by_scale = scale != Size2(0), by_size = size != Size2(0);
+  if (by_scale == by_size) disagree("exactly one of scale and size must be set");
+  expect_positive(by_scale ? "scale" : "size", by_scale ? scale : size);
+  if (by_size) return map_like(in[0], in[0].c(), size.h, size.w);
+  return map_like(in[0], in[0].c(), in[0].h() * scale.h, in[0].w() * scale.w);
+}
+
+Desc Conv2d::infer(Descs in) const {
+  if (sources.empty()) disagree("a convolution needs a source");
+  expect_inputs(in, sources.size() + gate + residual + 1 + bias);
+  expect_positive("stride", stride), expect_positive("dilation", dilation), expect_padding(padding);
+  const Inputs<Desc> role = inputs(in);
+  Desc x;
+  for (std::size_t k = 0; k < sources.size(); ++k) {
+    const Desc source = sources[k].resize.infer(role.sources.subspan(k, 1));
+    expect_room(source, padding, sources[k].pad_mode);
+    if (k == 0) {
+      x = source;
+    } else {
+      if (source.n() != x.n() || source.h() != x.h() || source.w() != x.w())
+        disagree("source " + std::to_string(k) + " is " + shape_text(source) + " after its resize, the one before " + shape_text(x));
+      x = map_like(x, x.c() + source.c(), x.h(), x.w());
+    }
+  }
+  const Desc& w = role.weight;
+  if (w.rank != 4) disagree("the weight must be (O, C / groups, kh, kw), got " + shape_text(w));
+  if (groups < 1 || x.c() % groups || w.extent[0] % groups)
+    disagree(std::to_string(groups) + " groups do not divide " + std::to_string(x.c()) + " input and " +
+             std::to_string(w.extent[0]) + " output channels");
+  if (w.extent[1] != x.c() / groups)
+    disagree("the weight " + shape_text(w) + " takes " + std::to_string(w.extent[1] * groups) + " channels, the input has " +
+             std::to_string(x.c()));
+  if (role.bias) expect_shape("the bias", *role.bias, Desc::dense({w.extent[0]}));
+  if (role.gate) expect_shape("the gate", *role.gate, Desc::nhwc(x.n(), x.c(), 1, 1));
+  const Desc y = map_like(x, w.extent[0], windows(x.h(), w.extent[2], padding.top, padding.bottom, stride.h, dilation.h),
+                          windows(x.w(), w.extent[3], padding.left, padding.right, stride.w, dilation.w));
+  if (role.residual) expect_shape("the residual", *role.residual, y);
+  return y;
+}
+
+Desc ConvTranspose2d::infer(Descs in) const {
+  expect_inputs(in, 2 + bias);
+  const Desc &x = in[0], &w = in[1];
+  expect_map(x), expect_positive("stride", stride), expect_positive("dilation", dilation), expect_padding(padding);
+  if (output_padding.h < 0 || output_padding.w < 0 || output_padding.h >= std::max(stride.h, dilation.h) ||
+      output_padding.w >= std::max(stride.w, dilation.w))
+    disagree("output padding must be smaller than the stride or the dilation");
+  if (w.rank != 4) disagree("the weight must be (C, O / groups, kh, kw), got " + shape_text(w));
+  if (groups < 1 || x.c() % groups || w.extent[0] != x.c())
+    disagree("the weight " + shape_text(w) + " in " + std::to_string(groups) + " groups does not fit the input " + shape_text(x));
+  if (bias) expect_shape("the bias", in[2], Desc::dense({w.extent[1] * groups}));
+  return map_like(x, w.extent[1] * groups,
+                  (x.h() - 1) * stride.h - padding.top - padding.bottom + dilation.h * (w.extent[2] - 1) + output_padding.h + 1,
+                  (x.w() - 1) * stride.w - padding.left - padding.right + dilation.w * (w.extent[3] - 1) + output_padding.w + 1);
+}
+
+Desc Linear::infer(Descs in) const {
+  expect_inputs(in, 2 + bias);
+  const Desc &x = in[0], &w = in[1];
+  expect_map(x);
+  if (x.h() != 1 || x.w() != 1) disagree("expected (N, C, 1, 1), got " + shape_text(x));
+  if (w.elements() != w.extent[0] * x.c() || w.extent[1] != x.c())
+    disagree("the weight " + shape_text(w) + " does not fit the input " + shape_text(x));
+  if (bias) expect_shape("the bias", in[2], Desc::dense({w.extent[0]}));
+  return map_like(x, w.extent[0], 1, 1);
+}
+
+Desc BatchNorm::infer(Descs in) const {
+  expect_inputs(in, 5), expect_map(in[0]);
+  for (std::size_t k = 1; k < 5; ++k) expect_shape("a parameter", in[k], Desc::dense({in[0].c()}));
+  return map_like(in[0]);
+}
+
+Desc Pool::infer(Descs in) const {
+  expect_inputs(in, 1), expect_map(in[0]), expect_positive("kernel", kernel), expect_positive("stride", stride), expect_padding(padding);
+  if (2 * std::max(padding.top, padding.bottom) > kernel.h || 2 * std::max(padding.left, padding.right) > kernel.w)
+    disagree("padding must be at most half of the kernel");
+  const Desc& x = in[0];
+  return map_like(x, x.c(), windows(x.h(), kernel.h, padding.top, padding.bottom, stride.h, 1, ceil_mode),
+                  windows(x.w(), kernel.w, padding.left, padding.right, stride.w, 1, ceil_mode));
+}
+
+Desc GlobalMean::infer(Descs in) const {
+  expect_inputs(in, 1), expect_map(in[0]);
+  return map_like(in[0], in[0].c(), 1, 1);
+}
+
+Desc Add::infer(Descs in) const {
+  expect_inputs(in, 2), expect_map(in[0]), expect_shape("the second input", in[1], in[0]);
+  return map_like(in[0]);
+}
+
+Desc Multiply::infer(Descs in) const {
+  expect_inputs(in, 2), expect_map(in[0]), expect_map(in[1]);
+  for (int r = 0; r < 4; ++r)
+    if (in[1].extent[r] != in[0].extent[r] && in[1].extent[r] != 1)
+      disagree("the second input " + shape_text(in[1]) + " cannot be repeated to " + shape_text(in[0]));
+  return map_like(in[0]);
+}
+
+Desc Affine::infer(Descs in) const {
+  expect_inputs(in, 1), expect_map(in[0]);
+  return map_like(in[0]);
+}
+
+Desc Concat::infer(Descs in) const {
+  if (in.empty()) disagree("nothing to concatenate");
+  std::int64_t channels = 0;
+  for (const Desc& x : in) {
+    expect_map(x);
+    if (x.n() != in[0].n() || x.h() != in[0].h() || x.w() != in[0].w())
+      disagree("cannot concatenate " + shape_text(in[0]) + " and " + shape_text(x) + " along channels");
+    channels += x.c();
+  }
+  return map_like(in[0], channels, in[0].h(), in[0].w());
+}
+
+Desc PixelShuffle::infer(Descs in) const {
+  expect_inputs(in, 1), expect_map(in[0]);
+  if (factor < 1 || in[0].c() % (factor * factor))
+    disagree("factor " + std::to_string(factor) + " squared does not divide the channels of " + shape_text(in[0]));
+  return map_like(in[0], in[0].c() / (factor * factor), in[0].h() * factor, in[0].w() * factor);
+}
+
+Desc Pad::infer(Descs in) const {
+  expect_inputs(in, 1), expect_map(in[0]), expect_padding(padding), expect_room(in[0], padding, mode);
+  return map_like(in[0], in[0].c(), in[0].h() + padding.top + padding.bottom, in[0].w() + padding.left + padding.right);
+}
+
+Desc Slice::infer(Descs in) const {
+  expect_inputs(in, 1), expect_map(in[0]);
+  if (axis < 0 || axis > 3 || begin < 0 || count < 1 || begin > in[0].extent[axis] - count)
+    disagree("the slice [" + std::to_string(begin) + ", " + std::to_string(begin) + " + " + std::to_string(count) + ") of axis " +
+             std::to_string(axis) + " lies outside " + shape_text(in[0]));
+  std::array<std::int64_t, 4> e = in[0].extent;
+  e[axis] = count;
+  return Desc::nhwc(e[0], e[1], e[2], e[3]);
+}
+
+Desc Reshape::infer(Descs in) const {
+  expect_inputs(in, 1), expect_map(in[0]);
+  const Desc& x = in[0];
+  if (c < 1 || h < 1 || w < 1 || std::int64_t(c) * h * w != x.c() * x.h() * x.w())
+    disagree("cannot cut " + shape_text(x) + " into " + shape_text(Desc::nhwc(x.n(), c, h, w)));
+  return map_like(x, c, h, w);
+}
+
+Desc BoxFilter::infer(Descs in) const {
+  expect_inputs(in, 1), expect_map(in[0]);
+  if (radius < 0) disagree("radius must not be negative");
+  return map_like(in[0]);
+}
+
+Desc GuidedFilter::infer(Descs in) const {
+  expect_inputs(in, 3), expect_map(in[0]);
+  if (radius < 0) disagree("radius must not be negative");
+  if (!(eps > 0)) disagree("eps must be positive");
+  expect_shape("the guide", in[1], Desc::nhwc(in[0].n(), 1, in[0].h(), in[0].w()));
+  expect_shape("the full guide", in[2], Desc::nhwc(in[0].n(), 1, in[2].h(), in[2].w()));
+  return map_like(in[0], in[0].c(), in[2].h(), in[2].w());
+}
+
+Desc Preprocess::infer(Descs in) const {
+  expect_inputs(in, 1), expect_map(in[0]);
+  for (const auto* list : {&mean, &std})
+    if (list->size() != 1 && list->size() != static_cast<std::size_t>(in[0].c()))
+      disagree(std::to_string(list->size()) + " means or stds for the channels of " + shape_text(in[0]));
+  return map_like(in[0]);
+}
+
+Desc DisparityToDepth::infer(Descs in) const {
+  expect_inputs(in, 1), expect_map(in[0]);
+  if (!(min_depth > 0) || !(max_depth > min_depth)) disagree("depths must satisfy 0 < min_depth < max_depth");
+  return map_like(in[0]);
+}
+
+const char* name_of(const Op& op) {
+  return std::visit([](const auto& o) { return o.name; }, op);
+}
+
+Desc infer(const Op& op, Descs in) {
+  return std::visit([&](const auto& o) { return o.infer(in); }, op);
+}
+
+std::vector<const char*> parameter_names(const Op& op) {
+  const auto weight_and = [](bool bias) { return bias ? std::vector<const char*>{"weight", "bias"} : std::vector<const char*>{"weight"}; };
+  if (const auto* o = std::get_if<Conv2d>(&op)) return weight_and(o->bias);
+  if (const auto* o = std::get_if<ConvTranspose2d>(&op)) return weight_and(o->bias);
+  if (const auto* o = std::get_if<Linear>(&op)) return weight_and(o->bias);
+  if (std::holds_alternative<BatchNorm>(op)) return {"weight", "bias", "running_mean", "running_var"};
+  return {};
+}
+
+double multiply_adds(const Op& op, Descs in, const Desc& out) {
+  if (const auto* o = std::get_if<Conv2d>(&op)) {
+    const Desc& w = o->inputs(in).weight;
+    return static_cast<double>(out.elements()) * static_cast<double>(w.elements() / w.extent[0]);
+  }
+  if (std::holds_alternative<ConvTranspose2d>(op))
+    return static_cast<double>(in[0].elements()) * static_cast<double>(in[1].elements() / in[1].extent[0]);
+  if (std::holds_alternative<Linear>(op)) return static_cast<double>(out.elements()) * static_cast<double>(in[0].c());
+  return 0;
+}
+
+namespace {
+
+// Prints the fields of an op that differ from those of a default one.
+struct Printer {
+  static std::string show(bool v) { return v ? "true" : "false"; }
+  static std::string show(int v) { return std::to_string(v); }
+  static std::string show(float v) {
+    char digits[32];
+    std::snprintf(digits, sizeof digits, "%g", static_cast<double>(v));
+    return digits;
+  }
+  static std::string show(Size2 v) { return v.h == v.w ? show(v.h) : show(v.h) + "x" + show(v.w); }
+  static std::string show(const Padding& p) {
+    if (p == Padding(p.top)) return show(p.top);
+    return show(p.top) + "," + show(p.left) + "," + show(p.bottom) + "," + show(p.right);
+  }
+  template <class T>
+  static std::string show(const std::vector<T>& list) {
+    std::string text = "[";
+    for (std::size_t k = 0; k < list.size(); ++k) text += (k ? ", " : "") + show(list[k]);
+    return text + "]";
+  }
+  template <class T>
+  static std::string show(const T& v) {
+    if constexpr (std::is_enum_v<T>) {
+      return enum_names<T>[static_cast<std::size_t>(v)];
+    } else {
+      return fields_of(v);
+    }
+  }
+  template <class T>
+  static std::string fields_of(const T& op) {
+    // Walks the same fields of a default op in step, to leave out what was not set.
+    std::vector<std::string> defaults;
+    const T plain{};
+    T::fields(plain, [&](const char*, const auto& v) { defaults.push_back(show(v)); });
+    std::string text;
+    std::size_t k = 0;
+    T::fields(op, [&](const char* field, const auto& v) {
+      const std::string now = show(v);
+      if (now != defaults[k++]) text += (text.empty() ? "" : " ") + std::string(field) + " " + now;
+    });
+    return text;
+  }
+};
+
+}  // namespace
+
+std::string to_text(const Op& op) {
+  return std::visit(
+      [](const auto& o) {
+        const std::string fields = Printer::fields_of(o);
+        return fields.empty() ? std::string(o.name) : std::string(o.name) + " " + fields;
+      },
+      op);
+}
+
+}  // namespace fathom

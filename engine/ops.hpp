@@ -1,0 +1,369 @@
+// The operations, as plain structs. The comment above each is its meaning; `infer` is its shape rule and throws
+// Error{shape} when inputs disagree. `fields` lists the members once, for printing, for graph JSON and for tests.
+//
+// Inputs come in one order everywhere: data first (as the comment lists them), then parameters (weight, bias, ...).
+// Activations are (N, C, H, W) of rank 4. Parameters keep the layout of the official checkpoints.
+#pragma once
+
+#include <span>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "engine/tensor.hpp"
+
+namespace fathom {
+
+using Descs = std::span<const Desc>;
+
+struct Size2 {
+  int h = 1, w = 1;
+  constexpr Size2(int both = 1) : h(both), w(both) {}
+  constexpr Size2(int height, int width) : h(height), w(width) {}
+  bool operator==(const Size2&) const = default;
+};
+
+struct Padding {
+  int top = 0, left = 0, bottom = 0, right = 0;
+  constexpr Padding(int all = 0) : top(all), left(all), bottom(all), right(all) {}
+  constexpr Padding(int t, int l, int b, int r) : top(t), left(l), bottom(b), right(r) {}
+  bool any() const { return top || left || bottom || right; }
+  bool operator==(const Padding&) const = default;
+};
+
+// The names of an enumeration's values, in their order: for printing and for JSON.
+template <class Enum>
+inline constexpr std::span<const char* const> enum_names;
+
+enum class PadMode { zeros, reflect, replicate };  // reflect does not repeat the edge: x[-1] = x[1]
+inline constexpr const char* pad_mode_names[] = {"zeros", "reflect", "replicate"};
+template <>
+inline constexpr std::span<const char* const> enum_names<PadMode> = pad_mode_names;
+
+enum class ResizeMode { none, nearest, bilinear };
+inline constexpr const char* resize_mode_names[] = {"none", "nearest", "bilinear"};
+template <>
+inline constexpr std::span<const char* const> enum_names<ResizeMode> = resize_mode_names;
+
+enum class ActivationKind { none, relu, relu6, leaky_relu, elu, sigmoid, hard_sigmoid, hard_swish };
+inline constexpr const char* activation_names[] = {"none", "relu",    "relu6",        "leaky_relu",
+                                                   "elu",  "sigmoid", "hard_sigmoid", "hard_swish"};
+template <>
+inline constexpr std::span<const char* const> enum_names<ActivationKind> = activation_names;
+
+enum class PoolKind { max, average };
+inline constexpr const char* pool_kind_names[] = {"max", "average"};
+template <>
+inline constexpr std::span<const char* const> enum_names<PoolKind> = pool_kind_names;
+
+// y = f(x), element by element: an op of its own, and the last step of many others.
+//   relu max(x, 0) · relu6 min(max(x, 0), 6) · leaky_relu x < 0 ? alpha x : x · elu x < 0 ? alpha (e^x - 1) : x
+//   sigmoid 1 / (1 + e^-x) · hard_sigmoid relu6(x + 3) / 6 · hard_swish x relu6(x + 3) / 6
+struct Activation {
+  ActivationKind kind = ActivationKind::none;
+  float alpha = 1;  // of leaky_relu and elu
+
+  static constexpr const char* name = "Activation";
+  template <class Self, class F>
+  static void fields(Self& self, F&& f) { f("kind", self.kind), f("alpha", self.alpha); }
+  Desc infer(Descs in) const;
+  bool operator==(const Activation&) const = default;
+};
+
+// y(n, c, i, j) = x at the place that (i, j) falls on in the smaller or larger map. Exactly one of scale and size is set.
+//   nearest: floor(i in/out) · bilinear, half-pixel: (i + 0.5) in/out - 0.5, clamped · align_corners: i (in-1)/(out-1)
+struct Resize {
+  ResizeMode mode = ResizeMode::none;
+  Size2 scale = 0;  // whole factors
+  Size2 size = 0;   // of the output
+  bool align_corners = false;
+
+  static constexpr const char* name = "Resize";
+  template <class Self, class F>
+  static void fields(Self& self, F&& f) {
+    f("mode", self.mode), f("scale", self.scale), f("size", self.size), f("align_corners", self.align_corners);
+  }
+  Desc infer(Descs in) const;
+  bool operator==(const Resize&) const = default;
+};
+
+// How a convolution reads one of its data inputs: resized first, then padded, then concatenated along channels.
+struct Source {
+  Resize resize;
+  PadMode pad_mode = PadMode::zeros;
+
+  template <class Self, class F>
+  static void fields(Self& self, F&& f) { f("resize", self.resize), f("pad_mode", self.pad_mode); }
+  bool operator==(const Source&) const = default;
+};
+
+// y = act(conv(pad(concat(resize(x_k)...) * gate), w) + b + residual)
+//   data: one x per source, gate (N, C, 1, 1) if set, residual (shape of y) if set
+//   parameters: weight (O, C / groups, kh, kw), bias (O) if set
+// As a network's builder writes it, it has one plain source and nothing else; the rest is filled in by passes.
+struct Conv2d {
+  Size2 stride;
+  Padding padding;
+  Size2 dilation;
+  int groups = 1;
+  bool bias = false;
+  std::vector<Source> sources = {Source{}};
+  bool gate = false;
+  bool residual = false;
+  Activation activation;
+
+  static constexpr const char* name = "Conv2d";
+  template <class Self, class F>
+  static void fields(Self& self, F&& f) {
+    f("stride", self.stride), f("padding", self.padding), f("dilation", self.dilation), f("groups", self.groups);
+    f("sources", self.sources), f("gate", self.gate), f("residual", self.residual), f("activation", self.activation);
+  }
+  Desc infer(Descs in) const;
+  bool operator==(const Conv2d&) const = default;
+
+  // The inputs of a Conv2d by role, whatever they are: Values, Descs or Operands.
+  template <class T>
+  struct Inputs {
+    std::span<const T> sources;
+    const T* gate;      // null: none
+    const T* residual;  // null: none
+    const T& weight;
+    const T* bias;  // null: none
+  };
+  template <class T>
+  Inputs<T> inputs(std::span<const T> in) const {
+    std::size_t k = sources.size();
+    const T* gate_in = gate ? &in[k++] : nullptr;
+    const T* residual_in = residual ? &in[k++] : nullptr;
+    const T& weight_in = in[k++];
+    return {in.first(sources.size()), gate_in, residual_in, weight_in, bias ? &in[k] : nullptr};
+  }
+};
+
+// The adjoint of Conv2d: y(n, o, i stride - padding + a dilation, ...) += x(n, c, i, ...) w(c, o, a, ...), then bias, act.
+//   data: x; parameters: weight (C, O / groups, kh, kw), bias (O) if set
+//   H_out = (H - 1) stride - 2 padding + dilation (kh - 1) + output_padding + 1
+struct ConvTranspose2d {
+  Size2 stride;
+  Padding padding;
+  Size2 output_padding = 0;
+  Size2 dilation;
+  int groups = 1;
+  bool bias = false;
+  Activation activation;
+
+  static constexpr const char* name = "ConvTranspose2d";
+  template <class Self, class F>
+  static void fields(Self& self, F&& f) {
+    f("stride", self.stride), f("padding", self.padding), f("output_padding", self.output_padding);
+    f("dilation", self.dilation), f("groups", self.groups), f("activation", self.activation);
+  }
+  Desc infer(Descs in) const;
+  bool operator==(const ConvTranspose2d&) const = default;
+};
+
+// y = act(x W^T + b) on (N, C, 1, 1). Parameters: weight (O, C) or (O, C, 1, 1), bias (O) if set.
+struct Linear {
+  bool bias = false;
+  Activation activation;
+
+  static constexpr const char* name = "Linear";
+  template <class Self, class F>
+  static void fields(Self& self, F&& f) { f("activation", self.activation); }
+  Desc infer(Descs in) const;
+  bool operator==(const Linear&) const = default;
+};
+
+// y = (x - mean[c]) / sqrt(var[c] + eps) * weight[c] + bias[c]. Parameters: weight, bias, running_mean, running_var (C).
+struct BatchNorm {
+  float eps = 1e-5f;
+
+  static constexpr const char* name = "BatchNorm";
+  template <class Self, class F>
+  static void fields(Self& self, F&& f) { f("eps", self.eps); }
+  Desc infer(Descs in) const;
+  bool operator==(const BatchNorm&) const = default;
+};
+
+// The largest or the mean of each window. Max pads with -inf. ceil_mode rounds the output's size up, but the last
+// window must start inside the input or its left padding (as PyTorch does). A mean divides by the window's cells that
+// lie inside the input, or with count_include_pad by those inside the padded input.
+struct Pool {
+  PoolKind kind = PoolKind::max;
+  Size2 kernel;
+  Size2 stride;
+  Padding padding;
+  bool ceil_mode = false;
+  bool count_include_pad = true;
+
+  static constexpr const char* name = "Pool";
+  template <class Self, class F>
+  static void fields(Self& self, F&& f) {
+    f("kind", self.kind), f("kernel", self.kernel), f("stride", self.stride), f("padding", self.padding);
+    f("ceil_mode", self.ceil_mode), f("count_include_pad", self.count_include_pad);
+  }
+  Desc infer(Descs in) const;
+  bool operator==(const Pool&) const = default;
+};
+
+// y(n, c, 0, 0) = mean over h, w of x
+struct GlobalMean {
+  static constexpr const char* name = "GlobalMean";
+  template <class Self, class F>
+  static void fields(Self&, F&&) {}
+  Desc infer(Descs in) const;
+  bool operator==(const GlobalMean&) const = default;
+};
+
+// y = act(a + b), of one shape
+struct Add {
+  Activation activation;
+
+  static constexpr const char* name = "Add";
+  template <class Self, class F>
+  static void fields(Self& self, F&& f) { f("activation", self.activation); }
+  Desc infer(Descs in) const;
+  bool operator==(const Add&) const = default;
+};
+
+// y = act(a * b); b has a's shape, or extent 1 where it is repeated: a gate (N, C, 1, 1), a mask (N, 1, H, W)
+struct Multiply {
+  Activation activation;
+
+  static constexpr const char* name = "Multiply";
+  template <class Self, class F>
+  static void fields(Self& self, F&& f) { f("activation", self.activation); }
+  Desc infer(Descs in) const;
+  bool operator==(const Multiply&) const = default;
+};
+
+// y = scale x + shift
+struct Affine {
+  float scale = 1;
+  float shift = 0;
+
+  static constexpr const char* name = "Affine";
+  template <class Self, class F>
+  static void fields(Self& self, F&& f) { f("scale", self.scale), f("shift", self.shift); }
+  Desc infer(Descs in) const;
+  bool operator==(const Affine&) const = default;
+};
+
+// Along channels, in the order of the inputs.
+struct Concat {
+  static constexpr const char* name = "Concat";
+  template <class Self, class F>
+  static void fields(Self&, F&&) {}
+  Desc infer(Descs in) const;
+  bool operator==(const Concat&) const = default;
+};
+
+// y(n, c, h f + i, w f + j) = x(n, c f^2 + i f + j, h, w)
+struct PixelShuffle {
+  int factor = 2;
+
+  static constexpr const char* name = "PixelShuffle";
+  template <class Self, class F>
+  static void fields(Self& self, F&& f) { f("factor", self.factor); }
+  Desc infer(Descs in) const;
+  bool operator==(const PixelShuffle&) const = default;
+};
+
+struct Pad {
+  Padding padding;
+  PadMode mode = PadMode::zeros;
+
+  static constexpr const char* name = "Pad";
+  template <class Self, class F>
+  static void fields(Self& self, F&& f) { f("padding", self.padding), f("mode", self.mode); }
+  Desc infer(Descs in) const;
+  bool operator==(const Pad&) const = default;
+};
+
+// y = x[begin, begin + count) along one axis (0 to 3: n, c, h, w)
+struct Slice {
+  int axis = 1;
+  int begin = 0;
+  int count = 1;
+
+  static constexpr const char* name = "Slice";
+  template <class Self, class F>
+  static void fields(Self& self, F&& f) { f("axis", self.axis), f("begin", self.begin), f("count", self.count); }
+  Desc infer(Descs in) const;
+  bool operator==(const Slice&) const = default;
+};
+
+// The same elements in N, C, H, W order, cut anew per image: c h w stays the same.
+struct Reshape {
+  int c = 1, h = 1, w = 1;
+
+  static constexpr const char* name = "Reshape";
+  template <class Self, class F>
+  static void fields(Self& self, F&& f) { f("c", self.c), f("h", self.h), f("w", self.w); }
+  Desc infer(Descs in) const;
+  bool operator==(const Reshape&) const = default;
+};
+
+// y = mean of x over the (2 radius + 1)^2 window, clipped at the borders and divided by the cells that remain
+struct BoxFilter {
+  int radius = 1;
+
+  static constexpr const char* name = "BoxFilter";
+  template <class Self, class F>
+  static void fields(Self& self, F&& f) { f("radius", self.radius); }
+  Desc infer(Descs in) const;
+  bool operator==(const BoxFilter&) const = default;
+};
+
+// Fast guided filter (Wu et al. 2018). data: signal y (N, C, h, w), guide x (N, 1, h, w), full guide X (N, 1, H, W)
+//   mean = box filter;  A = (mean(x y) - mean(x) mean(y)) / (mean(x^2) - mean(x)^2 + eps);  b = mean(y) - A mean(x)
+//   out = up(A) X + up(b) (N, C, H, W), up = bilinear with align_corners
+struct GuidedFilter {
+  int radius = 4;
+  float eps = 1e-2f;
+
+  static constexpr const char* name = "GuidedFilter";
+  template <class Self, class F>
+  static void fields(Self& self, F&& f) { f("radius", self.radius), f("eps", self.eps); }
+  Desc infer(Descs in) const;
+  bool operator==(const GuidedFilter&) const = default;
+};
+
+// y = (x / 255 - mean[c]) / std[c], from u8 to f32. One mean and std for all channels, or one each.
+struct Preprocess {
+  std::vector<float> mean = {0};
+  std::vector<float> std = {1};
+
+  static constexpr const char* name = "Preprocess";
+  template <class Self, class F>
+  static void fields(Self& self, F&& f) { f("mean", self.mean), f("std", self.std); }
+  Desc infer(Descs in) const;
+  bool operator==(const Preprocess&) const = default;
+};
+
+// y = 1 / (1/max_depth + (1/min_depth - 1/max_depth) x), Monodepth2's reading of a sigmoid disparity
+struct DisparityToDepth {
+  float min_depth = 0.1f;
+  float max_depth = 100;
+
+  static constexpr const char* name = "DisparityToDepth";
+  template <class Self, class F>
+  static void fields(Self& self, F&& f) { f("min_depth", self.min_depth), f("max_depth", self.max_depth); }
+  Desc infer(Descs in) const;
+  bool operator==(const DisparityToDepth&) const = default;
+};
+
+using Op = std::variant<Conv2d, ConvTranspose2d, Linear, BatchNorm, Activation, Pool, GlobalMean, Add, Multiply, Affine,
+                        Concat, Resize, PixelShuffle, Pad, Slice, Reshape, BoxFilter, GuidedFilter, Preprocess,
+                        DisparityToDepth>;
+
+const char* name_of(const Op& op);
+Desc infer(const Op& op, Descs in);
+// The parameters an op reads, by their names in a checkpoint ("weight", "bias", ...): the last of its inputs, in this order.
+std::vector<const char*> parameter_names(const Op& op);
+// Multiply-adds of convolutions and linear layers, as papers count them; 0 for the rest.
+double multiply_adds(const Op& op, Descs in, const Desc& out);
+// "Conv2d stride 2 padding 3 activation relu": the fields that are not at their defaults.
+std::string to_text(const Op& op);
+
+}  // namespace fathom

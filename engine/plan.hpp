@@ -1,0 +1,81 @@
+// Where every activation and workspace of a run lies: one arena, offsets, one total. Knows graphs, not devices.
+#pragma once
+
+#include <functional>
+#include <span>
+#include <vector>
+
+#include "engine/graph.hpp"
+
+namespace fathom {
+
+// ---- placing buffers with known lifetimes (dynamic storage allocation) ----
+
+// A buffer that is alive from step `first` to step `last`, both included.
+struct Lifetime {
+  int first = 0, last = 0;
+  std::int64_t bytes = 0;
+};
+
+struct PlaceOptions {
+  std::int64_t alignment = 64;
+  double seconds = 1;  // of search, once the simple orders miss the lower bound
+};
+
+struct Placement {
+  std::vector<std::int64_t> offset;  // one per buffer, aligned
+  std::int64_t arena_bytes = 0;
+  std::int64_t lower_bound_bytes = 0;  // the largest sum of aligned bytes alive at one step
+  bool optimal = false;                // arena == bound, or a search has proved that nothing smaller exists
+};
+
+Placement place(std::span<const Lifetime> buffers, const PlaceOptions& options = {});
+
+// ---- storage of a graph's values ----
+
+// What a backend can do with memory.
+struct StorageRules {
+  // The inputs (by position) whose memory a node may overwrite with its output, best first.
+  std::function<std::vector<int>(const Graph&, const Node&)> in_place;
+  // Whether a node can write its output into a channel slice of a wider tensor (strides other than dense).
+  std::function<bool(const Graph&, const Node&)> writes_slice;
+};
+
+// The storage of one value: bytes [offset, offset + span) of its root's storage. A root is its own root.
+struct Storage {
+  int root = -1;            // value id; -1: constants, which have storage of their own
+  std::int64_t offset = 0;  // in bytes
+  Desc desc;                // the value's, with the strides it has there
+  bool external = false;    // graph inputs, and outputs written straight into the caller's memory
+};
+
+struct Layout {
+  std::vector<Storage> values;  // by value id
+  std::vector<int> in_place;    // per node: the input whose storage its output reuses, or -1
+  std::vector<bool> skipped;    // per node: nothing to run (a Concat whose sources all write their slices)
+};
+
+// Decides aliases: element-wise ops in place, residuals in place, concat sources as slices of the concat's storage.
+Layout layout(const Graph& graph, const StorageRules& rules);
+
+struct MemoryPlan {
+  std::vector<std::int64_t> value_offset;      // by value id, in the arena; -1 for constants and external values
+  std::vector<std::int64_t> workspace_offset;  // by node
+  std::int64_t arena_bytes = 0;
+  std::int64_t lower_bound_bytes = 0;
+  std::int64_t sum_bytes = 0;  // of all activations without any reuse
+  std::int64_t workspace_bytes = 0;  // the largest
+  bool optimal = false;
+};
+
+MemoryPlan plan(const Graph& graph, const Layout& layout, std::span<const std::int64_t> workspace_bytes,
+                const PlaceOptions& options = {});
+
+// The same graph with its nodes in an order that lowers the lower bound; never raises it.
+Graph order_for_memory(const Graph& graph, const StorageRules& rules);
+
+// Checks a plan by other code than made it: no two values or workspaces alive at once overlap, all lie in the arena.
+// Throws Error{memory} that names the two.
+void check_plan(const Graph& graph, const Layout& layout, std::span<const std::int64_t> workspace_bytes, const MemoryPlan& plan);
+
+}  // namespace fathom

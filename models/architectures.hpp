@@ -1,0 +1,34 @@
+// The one table of networks: a name, the paper it comes from, its defaults and its builder.
+#pragma once
+
+#include <span>
+
+#include "engine/model_config.hpp"
+#include "models/network.hpp"
+
+namespace fathom {
+
+// What a graph is built for.
+struct Frame {
+  int batch = 1;
+  int height = 0;
+  int width = 0;
+};
+
+struct Architecture {
+  const char* name;    // "hr_depth": fathom.architecture of a model file
+  const char* paper;   // authors, venue, and the module it stands for
+  const char* inputs;  // "photograph", "photograph, right photograph", "earlier frame, later frame"
+  ModelConfig config;  // the paper's own
+  int multiple;        // height and width must be multiples of this
+  int smallest;        // and at least this
+  void (*build)(Network& g, const Frame& frame, const ModelConfig& config);
+};
+
+std::span<const Architecture> architectures();
+// Throws Error{model} that lists the known names when there is no such one.
+const Architecture& find_architecture(const std::string& name);
+// Throws Error{shape} that names the nearest legal sizes (WxH) unless the frame suits the architecture.
+void check_size(const Architecture& architecture, const Frame& frame);
+
+}  // namespace fathom
