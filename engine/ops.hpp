@@ -174,13 +174,15 @@ struct Linear {
   bool operator==(const Linear&) const = default;
 };
 
-// y = (x - mean[c]) / sqrt(var[c] + eps) * weight[c] + bias[c]. Parameters: weight, bias, running_mean, running_var (C).
+// y = act((x - mean[c]) / sqrt(var[c] + eps) * weight[c] + bias[c])
+//   parameters: weight, bias, running_mean, running_var (C)
 struct BatchNorm {
   float eps = 1e-5f;
+  Activation activation;
 
   static constexpr const char* name = "BatchNorm";
   template <class Self, class F>
-  static void fields(Self& self, F&& f) { f("eps", self.eps); }
+  static void fields(Self& self, F&& f) { f("eps", self.eps), f("activation", self.activation); }
   Desc infer(Descs in) const;
   bool operator==(const BatchNorm&) const = default;
 };

@@ -1,0 +1,41 @@
+// Graph -> Graph: what is computed stays the same (up to rounding), fewer nodes are left to run. Every fused graph
+// still runs on the reference backend. Constants that a pass derives are lazy: nothing is computed until a backend
+// packs them.
+#pragma once
+
+#include "engine/graph.hpp"
+
+namespace fathom {
+
+// What a backend's Conv2d can take on besides the plain convolution.
+struct Fusions {
+  bool padding = true;   // reflection and replication instead of zeros
+  bool epilogue = true;  // a residual, then an activation of any kind, where the result is stored
+  bool gather = true;    // several sources, resized on the way in
+  bool gate = true;      // a per-channel factor on the way in
+};
+
+// 1. conv -> norm becomes one convolution with scaled weights. A norm behind anything else stays.
+Graph fold_batch_norm(Graph graph);
+// 2. pad -> conv: the convolution reads beyond the border itself.
+Graph merge_padding(Graph graph);
+// 3. conv -> (add ->) activation: bias, residual and activation are applied where the result is stored.
+Graph merge_epilogue(Graph graph);
+// 4. resize, concat -> conv: the convolution gathers its sources; neither the enlarged nor the joined map is stored.
+Graph gather_sources(Graph graph);
+// 7. mean(concat) = concat(mean), mean(up(x)) = mean(x); x * gate -> conv: the gate is applied as the convolution
+// reads.
+Graph merge_gates(Graph graph);
+// 9. Drops what no output needs.
+Graph remove_dead(Graph graph);
+
+// Keeps the named outputs, or the primary one when the list is empty. Throws Error{usage} naming an unknown one.
+Graph select_outputs(Graph graph, const std::vector<std::string>& names);
+// Makes every output a value of its own, laid out as the caller wants it (N, C, H, W): many-channel outputs and outputs
+// that are used twice get a Reshape that copies them out.
+Graph finish_outputs(Graph graph);
+
+// All passes that a backend can use, in order.
+Graph fuse(Graph graph, const Fusions& fusions);
+
+}  // namespace fathom
