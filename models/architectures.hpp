@@ -4,16 +4,10 @@
 #include <span>
 
 #include "engine/model_config.hpp"
+#include "fathom/frame.hpp"
 #include "models/network.hpp"
 
 namespace fathom {
-
-// What a graph is built for.
-struct Frame {
-  int batch = 1;
-  int height = 0;
-  int width = 0;
-};
 
 struct Architecture {
   const char* name;    // "hr_depth": fathom.architecture of a model file
