@@ -1,7 +1,9 @@
 // The one table of networks: a name, the paper it comes from, its defaults and its builder.
 #pragma once
 
+#include <functional>
 #include <span>
+#include <string>
 
 #include "engine/model_config.hpp"
 #include "fathom/frame.hpp"
@@ -10,16 +12,16 @@
 namespace fathom {
 
 struct Architecture {
-  const char* name;    // "hr_depth": fathom.architecture of a model file
-  const char* paper;   // authors, venue, and the module it stands for
-  const char* inputs;  // "photograph", "photograph, right photograph", "earlier frame, later frame"
+  std::string name;    // "hr_depth": fathom.architecture of a model file
+  std::string paper;   // authors, venue, and the module it stands for
+  std::string inputs;  // "photograph", "photograph, right photograph", "earlier frame, later frame"
   ModelConfig config;  // the paper's own
   int multiple;        // height and width must be multiples of this
   int smallest;        // and at least this
-  void (*build)(Network& g, const Frame& frame, const ModelConfig& config);
+  std::function<void(Network& g, const Frame& frame, const ModelConfig& config)> build;
 };
 
-std::span<const Architecture> architectures();
+std::span<const Architecture> architectures();  // grouped by paper
 // Throws Error{model} that lists the known names when there is no such one.
 const Architecture& find_architecture(const std::string& name);
 // Throws Error{shape} that names the nearest legal sizes (WxH) unless the frame suits the architecture.

@@ -41,6 +41,7 @@ class Network {
   void output(const std::string& name, Value value, OutputKind kind, float scale = 1) { graph.outputs.push_back({name, value, kind, scale}); }
   const Desc& desc(Value v) const { return graph[v].desc; }
   int channels(Value v) const { return static_cast<int>(desc(v).c()); }
+  Size2 size(Value v) const { return {static_cast<int>(desc(v).h()), static_cast<int>(desc(v).w())}; }
 
   // A parameter that the network reads, as a constant of the graph.
   Value parameter(const std::string& key, const Desc& shape);
@@ -52,11 +53,16 @@ class Network {
   // Layers, named by the checkpoint's key without ".weight". Each adds one node.
   Value conv(const std::string& key, Value x, const ConvOptions& options);            // key.weight, key.bias
   Value conv_transpose(const std::string& key, Value x, int out, Size2 kernel, ConvTranspose2d op);  // key.weight, key.bias
-  Value linear(const std::string& key, Value x, int out, bool bias);                  // (N, C, 1, 1); key.weight, key.bias
+  // (N, C, 1, 1); key.weight, key.bias. as_conv: the checkpoint holds it as a 1x1 convolution, (O, C, 1, 1).
+  Value linear(const std::string& key, Value x, int out, bool bias, bool as_conv = false);
   Value batch_norm(const std::string& key, Value x, float eps = 1e-5f);               // key.weight, ... key.running_var
   Value activate(Value x, ActivationKind kind, float alpha = 1);
   Value relu(Value x) { return activate(x, ActivationKind::relu); }
   Value concat(std::vector<Value> parts, const std::string& name);
+  Value sum(Value a, Value b) { return add(Add{}, {a, b}); }
+  Value nearest(Value x, int factor);
+  Value bilinear(Value x, Size2 size, bool align_corners = false);
+  Value reflection_pad(Value x, int all) { return add(Pad{all, PadMode::reflect}, {x}); }
   // Any op without parameters; the name defaults to the op's.
   Value add(Op op, std::vector<Value> in, std::string name = "");
 
