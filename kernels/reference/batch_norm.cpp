@@ -1,4 +1,4 @@
-// y = (x - mean[c]) / sqrt(var[c] + eps) * weight[c] + bias[c]
+// y = act((x - mean[c]) / sqrt(var[c] + eps) * weight[c] + bias[c])
 #include "kernels/reference/kernels.hpp"
 #include "kernels/reference/loops.hpp"
 
@@ -15,7 +15,7 @@ Step prepare(const BatchNorm& op, const NodeIo& io, ReferenceBackend&) {
     reference::for_each(out.desc, [&](auto n, auto c, auto i, auto j) {
       const double centred = static_cast<double>(x(n, c, i, j)) - mean(c, 0, 0, 0);
       const double normal = centred / std::sqrt(static_cast<double>(var(c, 0, 0, 0)) + op.eps);
-      y(n, c, i, j) = static_cast<float>(normal * w(c, 0, 0, 0) + b(c, 0, 0, 0));
+      y(n, c, i, j) = static_cast<float>(reference::apply(op.activation, normal * w(c, 0, 0, 0) + b(c, 0, 0, 0)));
     });
   };
   return step;
