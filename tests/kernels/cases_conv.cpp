@@ -1,0 +1,296 @@
+// Cases of what multiplies by weights: Conv2d, ConvTranspose2d, Linear.
+#include "tests/kernels/cases.hpp"
+
+namespace fathom::test {
+
+namespace {
+
+Desc map(std::int64_t n, std::int64_t c, std::int64_t h, std::int64_t w) { return Desc::nhwc(n, c, h, w); }
+
+// A case with the inputs that the op's fields ask for: sources, gate, residual, weight, bias.
+Case conv(const std::string& name, Conv2d op, std::vector<Desc> sources, int out_channels, Size2 kernel) {
+  op.sources.resize(sources.size());
+  std::int64_t channels = 0;
+  for (const Desc& x : sources) channels += x.c();
+  const Desc weight = Desc::dense({out_channels, channels / op.groups, kernel.h, kernel.w});
+  const Desc bias = Desc::dense({out_channels});
+
+  Conv2d plain = op;  // without what depends on the output's shape
+  plain.gate = plain.residual = plain.bias = false;
+  std::vector<Desc> in = sources;
+  in.push_back(weight);
+  const Desc y = plain.infer(in);
+
+  in = sources;
+  if (op.gate) in.push_back(map(y.n(), channels, 1, 1));
+  if (op.residual) in.push_back(y);
+  in.push_back(weight);
+  if (op.bias) in.push_back(bias);
+  return {"conv2d/" + name, op, in};
+}
+
+Case transpose(const std::string& name, const ConvTranspose2d& op, const Desc& x, int out_channels, Size2 kernel) {
+  std::vector<Desc> in{x, Desc::dense({x.c(), out_channels / op.groups, kernel.h, kernel.w})};
+  if (op.bias) in.push_back(Desc::dense({out_channels}));
+  return {"conv_transpose2d/" + name, op, in};
+}
+
+Source source(Resize resize, PadMode mode = PadMode::zeros) { return {resize, mode}; }
+Source source(PadMode mode) { return {{}, mode}; }
+Resize nearest(Size2 scale) { return {.mode = ResizeMode::nearest, .scale = scale}; }
+Resize bilinear(Size2 scale) { return {.mode = ResizeMode::bilinear, .scale = scale}; }
+Resize to_size(Size2 size, bool align_corners) {
+  return {.mode = ResizeMode::bilinear, .size = size, .align_corners = align_corners};
+}
+
+void add_plain(std::vector<Case>& t) {
+  t.push_back(conv("1x1_c1", {}, {map(1, 1, 5, 7)}, 1, 1));
+  t.push_back(conv("1x1_c3_to_31", {.bias = true}, {map(1, 3, 5, 7)}, 31, 1));
+  t.push_back(conv("1x1_c31_to_33", {}, {map(1, 31, 5, 3)}, 33, 1));
+  t.push_back(conv("1x1_c33_to_1", {.bias = true}, {map(3, 33, 3, 7)}, 1, 1));
+  t.push_back(conv("1x1_c64_to_64", {}, {map(1, 64, 4, 5)}, 64, 1));
+  t.push_back(conv("1x1_c515_to_16", {.bias = true}, {map(1, 515, 3, 4)}, 16, 1));
+  t.push_back(conv("1x1_c8_to_260", {}, {map(1, 8, 1, 3)}, 260, 1));
+  t.push_back(conv("1x1_stride_2", {.stride = 2}, {map(1, 16, 7, 6)}, 24, 1));
+  t.push_back(conv("3x3_c1", {.padding = 1}, {map(1, 1, 6, 5)}, 1, 3));
+  t.push_back(conv("3x3_c3_to_33", {.padding = 1}, {map(1, 3, 5, 7)}, 33, 3));
+  t.push_back(conv("3x3_c31_to_31", {.padding = 1, .bias = true}, {map(1, 31, 5, 6)}, 31, 3));
+  t.push_back(conv("3x3_c33_to_3", {.padding = 1}, {map(1, 33, 9, 11)}, 3, 3));
+  t.push_back(conv("3x3_c16_to_32", {.padding = 1}, {map(1, 16, 8, 16)}, 32, 3));
+  t.push_back(conv("3x3_unpadded", {}, {map(1, 5, 6, 7)}, 6, 3));
+  t.push_back(conv("3x3_unpadded_to_1x1", {.bias = true}, {map(1, 7, 3, 3)}, 9, 3));
+  t.push_back(conv("3x3_batch_3", {.padding = 1, .bias = true}, {map(3, 8, 5, 6)}, 10, 3));
+  t.push_back(conv("3x3_map_1x1", {.padding = 1}, {map(1, 9, 1, 1)}, 11, 3));
+  t.push_back(conv("3x3_map_1x17", {.padding = 1}, {map(1, 4, 1, 17)}, 5, 3));
+  t.push_back(conv("3x3_map_17x1", {.padding = 1}, {map(1, 4, 17, 1)}, 5, 3));
+  t.push_back(conv("3x3_map_1x17_stride_2", {.stride = 2, .padding = 1}, {map(2, 4, 1, 17)}, 8, 3));
+  t.push_back(conv("3x3_stride_2", {.stride = 2, .padding = 1}, {map(1, 16, 8, 10)}, 16, 3));
+  t.push_back(conv("3x3_stride_2_odd", {.stride = 2, .padding = 1}, {map(1, 3, 9, 7)}, 33, 3));
+  t.push_back(conv("3x3_stride_3", {.stride = 3, .padding = 1}, {map(1, 5, 10, 8)}, 7, 3));
+  t.push_back(conv("3x3_stride_1x2", {.stride = {1, 2}, .padding = 1}, {map(1, 6, 4, 9)}, 6, 3));
+  t.push_back(conv("3x3_padding_asymmetric", {.padding = {2, 0, 1, 3}}, {map(1, 5, 6, 5)}, 4, 3));
+  t.push_back(conv("3x3_stride_2_padding_after", {.stride = 2, .padding = {0, 0, 1, 1}}, {map(1, 8, 8, 6)}, 8, 3));
+  t.push_back(conv("3x3_padding_2", {.padding = 2, .bias = true}, {map(1, 3, 4, 3)}, 5, 3));
+  t.push_back(conv("7x7_stem", {.stride = 2, .padding = 3}, {map(1, 3, 15, 22)}, 64, 7));
+  t.push_back(conv("7x7_c1", {.padding = 3}, {map(2, 1, 5, 9)}, 2, 7));
+  t.push_back(conv("5x5_c9_to_17", {.padding = 2}, {map(1, 9, 7, 6)}, 17, 5));
+  t.push_back(conv("5x5_stride_2", {.stride = 2, .padding = 2, .bias = true}, {map(1, 6, 9, 9)}, 12, 5));
+  t.push_back(conv("4x4_stride_2", {.stride = 2, .padding = 1}, {map(1, 8, 8, 6)}, 8, 4));
+  t.push_back(conv("2x2_stride_2", {.stride = 2}, {map(1, 5, 7, 8)}, 6, 2));
+  t.push_back(conv("1x3", {.padding = {0, 1, 0, 1}}, {map(1, 7, 5, 6)}, 8, {1, 3}));
+  t.push_back(conv("3x1", {.padding = {1, 0, 1, 0}}, {map(1, 7, 5, 6)}, 8, {3, 1}));
+  t.push_back(conv("1x7_stride_2x1", {.stride = {2, 1}, .padding = {0, 3, 0, 3}}, {map(1, 4, 7, 9)}, 4, {1, 7}));
+}
+
+void add_dilated_and_grouped(std::vector<Case>& t) {
+  t.push_back(conv("dilation_2", {.padding = 2, .dilation = 2}, {map(1, 8, 7, 9)}, 8, 3));
+  t.push_back(conv("dilation_2x3", {.padding = {2, 3, 2, 3}, .dilation = {2, 3}}, {map(1, 5, 8, 9)}, 6, 3));
+  t.push_back(conv("dilation_6", {.padding = 6, .dilation = 6}, {map(1, 6, 9, 14)}, 5, 3));
+  t.push_back(conv("dilation_12", {.padding = 12, .dilation = 12, .bias = true}, {map(1, 8, 13, 15)}, 4, 3));
+  t.push_back(conv("dilation_18", {.padding = 18, .dilation = 18}, {map(1, 4, 20, 7)}, 3, 3));
+  t.push_back(conv("dilation_18_small_map", {.padding = 18, .dilation = 18}, {map(1, 16, 3, 4)}, 9, 3));
+  t.push_back(conv("dilation_2_stride_2", {.stride = 2, .padding = 2, .dilation = 2}, {map(1, 6, 9, 8)}, 7, 3));
+  t.push_back(conv("dilation_2_unpadded", {.dilation = 2}, {map(1, 3, 7, 6)}, 4, 3));
+  t.push_back(conv("groups_2", {.padding = 1, .groups = 2}, {map(1, 6, 5, 7)}, 4, 3));
+  t.push_back(conv("groups_3_odd", {.padding = 1, .groups = 3, .bias = true}, {map(2, 9, 4, 5)}, 15, 3));
+  t.push_back(conv("groups_2_1x1", {.groups = 2}, {map(1, 32, 5, 4)}, 62, 1));
+  t.push_back(conv("groups_64", {.padding = 1, .groups = 64}, {map(1, 128, 3, 5)}, 256, 3));
+  t.push_back(conv("groups_64_stride_2", {.stride = 2, .padding = 1, .groups = 64}, {map(1, 256, 5, 4)}, 512, 3));
+  t.push_back(conv("depthwise_c1", {.padding = 1, .bias = true}, {map(1, 1, 4, 4)}, 1, 3));
+  t.push_back(conv("depthwise_c33", {.padding = 1, .groups = 33}, {map(1, 33, 5, 7)}, 33, 3));
+  t.push_back(
+      conv("depthwise_stride_2", {.stride = 2, .padding = 1, .groups = 32, .bias = true}, {map(1, 32, 7, 8)}, 32, 3));
+  t.push_back(conv("depthwise_5x5", {.padding = 2, .groups = 24}, {map(1, 24, 7, 5)}, 24, 5));
+  t.push_back(conv("depthwise_5x5_stride_2_relu6",
+                   {.stride = 2, .padding = 2, .groups = 12, .bias = true, .activation = {ActivationKind::relu6}},
+                   {map(3, 12, 8, 7)}, 12, 5));
+  t.push_back(conv("depthwise_dilation_3", {.padding = 3, .dilation = 3, .groups = 8}, {map(1, 8, 9, 8)}, 8, 3));
+  t.push_back(conv("depthwise_1x1_c256", {.groups = 256}, {map(1, 256, 2, 3)}, 256, 1));
+  t.push_back(conv("depthwise_times_2", {.padding = 1, .groups = 5}, {map(1, 5, 6, 5)}, 10, 3));
+  t.push_back(conv("depthwise_map_1x19", {.padding = 1, .groups = 16}, {map(1, 16, 1, 19)}, 16, 3));
+  t.push_back(conv("depthwise_map_19x1", {.padding = 1, .groups = 16}, {map(1, 16, 19, 1)}, 16, 3));
+}
+
+void add_epilogues(std::vector<Case>& t) {
+  for (std::size_t k = 1; k < enum_names<ActivationKind>.size(); ++k) {
+    const Activation f{static_cast<ActivationKind>(k), k == 3 ? 0.2f : k == 4 ? 0.7f : 1.f};
+    t.push_back(conv("activation_" + std::string(activation_names[k]), {.padding = 1, .bias = true, .activation = f},
+                     {map(1, 5, 5, 4)}, 7, 3));
+    t.back().low = -8, t.back().high = 8;  // so that the flat parts of the functions are met
+  }
+  t.push_back(conv("1x1_relu_c33", {.bias = true, .activation = {ActivationKind::relu}}, {map(1, 33, 4, 5)}, 17, 1));
+  t.push_back(conv("residual", {.padding = 1, .residual = true}, {map(1, 6, 5, 7)}, 9, 3));
+  t.push_back(conv("residual_relu",
+                   {.padding = 1, .bias = true, .residual = true, .activation = {ActivationKind::relu}},
+                   {map(3, 16, 4, 5)}, 16, 3));
+  t.push_back(
+      conv("residual_1x1_c31", {.residual = true, .activation = {ActivationKind::relu}}, {map(1, 31, 3, 5)}, 33, 1));
+  t.push_back(
+      conv("residual_stride_2", {.stride = 2, .padding = 1, .bias = true, .residual = true}, {map(1, 8, 6, 8)}, 12, 3));
+  t.push_back(conv("residual_depthwise", {.padding = 1, .groups = 8, .residual = true}, {map(1, 8, 5, 4)}, 8, 3));
+  t.push_back(conv("gate", {.padding = 1, .gate = true}, {map(1, 12, 5, 6)}, 8, 3));
+  t.push_back(
+      conv("gate_1x1", {.bias = true, .gate = true, .activation = {ActivationKind::relu}}, {map(3, 33, 4, 3)}, 16, 1));
+  t.push_back(conv("gate_residual",
+                   {.bias = true, .gate = true, .residual = true, .activation = {ActivationKind::hard_swish}},
+                   {map(2, 16, 3, 5)}, 24, 1));
+  t.push_back(conv("gate_depthwise", {.padding = 1, .groups = 7, .gate = true}, {map(1, 7, 5, 4)}, 7, 3));
+}
+
+void add_padding_modes(std::vector<Case>& t) {
+  const auto modes = {PadMode::reflect, PadMode::replicate};
+  for (PadMode mode : modes) {
+    const std::string name = pad_mode_names[static_cast<int>(mode)];
+    t.push_back(conv(name + "_1", {.padding = 1, .bias = true, .sources = {source(mode)}}, {map(1, 8, 5, 6)}, 8, 3));
+    t.push_back(conv(name + "_head",
+                     {.padding = 1, .bias = true, .sources = {source(mode)}, .activation = {ActivationKind::sigmoid}},
+                     {map(2, 16, 6, 5)}, 1, 3));
+    t.push_back(conv(name + "_7x7", {.padding = 3, .sources = {source(mode)}}, {map(1, 3, 6, 7)}, 5, 7));
+    t.push_back(
+        conv(name + "_asymmetric", {.padding = {2, 0, 1, 3}, .sources = {source(mode)}}, {map(1, 5, 4, 6)}, 4, 3));
+    t.push_back(
+        conv(name + "_stride_2", {.stride = 2, .padding = 1, .sources = {source(mode)}}, {map(1, 8, 7, 8)}, 9, 3));
+    t.push_back(
+        conv(name + "_dilation_2", {.padding = 2, .dilation = 2, .sources = {source(mode)}}, {map(1, 4, 5, 6)}, 5, 3));
+    t.push_back(
+        conv(name + "_depthwise", {.padding = 1, .groups = 9, .sources = {source(mode)}}, {map(1, 9, 5, 4)}, 9, 3));
+    t.push_back(conv(name + "_map_2x2", {.padding = 1, .sources = {source(mode)}}, {map(1, 6, 2, 2)}, 4, 3));
+  }
+  t.push_back(
+      conv("replicate_map_1x9", {.padding = 1, .sources = {source(PadMode::replicate)}}, {map(1, 4, 1, 9)}, 4, 3));
+  t.push_back(
+      conv("replicate_padding_4", {.padding = 4, .sources = {source(PadMode::replicate)}}, {map(1, 3, 2, 3)}, 4, 3));
+}
+
+void add_sources(std::vector<Case>& t) {
+  const Source plain, reflect = source(PadMode::reflect);
+  t.push_back(
+      conv("two_sources", {.padding = 1, .sources = {plain, plain}}, {map(1, 31, 5, 6), map(1, 3, 5, 6)}, 12, 3));
+  t.push_back(
+      conv("two_sources_1x1", {.bias = true, .sources = {plain, plain}}, {map(2, 33, 3, 5), map(2, 31, 3, 5)}, 16, 1));
+  t.push_back(
+      conv("four_sources",
+           {.padding = 1, .bias = true, .sources = {plain, plain, plain, plain}, .activation = {ActivationKind::elu}},
+           {map(1, 3, 4, 5), map(1, 1, 4, 5), map(1, 8, 4, 5), map(1, 5, 4, 5)}, 7, 3));
+  t.push_back(conv("sources_across_groups", {.padding = 1, .groups = 2, .sources = {plain, plain}},
+                   {map(1, 3, 4, 5), map(1, 5, 4, 5)}, 6, 3));
+  t.push_back(conv("nearest_x2", {.padding = 1, .sources = {source(nearest(2))}}, {map(1, 8, 4, 5)}, 6, 3));
+  t.push_back(conv("nearest_x2_reflect_skip",
+                   {.padding = 1,
+                    .bias = true,
+                    .sources = {source(nearest(2), PadMode::reflect), reflect},
+                    .activation = {ActivationKind::elu}},
+                   {map(1, 16, 3, 5), map(1, 8, 6, 10)}, 16, 3));
+  t.push_back(conv("nearest_x2_replicate", {.padding = 1, .sources = {source(nearest(2), PadMode::replicate)}},
+                   {map(2, 5, 3, 4)}, 4, 3));
+  t.push_back(conv("nearest_2x3_5x5", {.padding = 2, .sources = {source(nearest({2, 3}))}}, {map(1, 4, 3, 3)}, 4, 5));
+  t.push_back(conv("nearest_x2_1x1", {.sources = {source(nearest(2))}}, {map(1, 33, 3, 4)}, 9, 1));
+  t.push_back(conv("nearest_x2_depthwise", {.padding = 1, .groups = 6, .sources = {source(nearest(2))}},
+                   {map(1, 6, 3, 4)}, 6, 3));
+  t.push_back(conv("nearest_to_size",
+                   {.padding = 1, .sources = {source({.mode = ResizeMode::nearest, .size = {7, 10}})}},
+                   {map(1, 4, 5, 6)}, 4, 3));
+  t.push_back(conv("nearest_x2_stride_2", {.stride = 2, .padding = 1, .sources = {source(nearest(2))}},
+                   {map(1, 6, 4, 5)}, 8, 3));
+  t.push_back(conv("bilinear_x2", {.padding = 1, .sources = {source(bilinear(2))}}, {map(1, 8, 4, 5)}, 8, 3));
+  t.push_back(conv("bilinear_x4_1x1", {.bias = true, .sources = {source(bilinear(4))}}, {map(1, 5, 2, 3)}, 1, 1));
+  t.push_back(conv("bilinear_5x5_to_size", {.padding = 2, .sources = {source(to_size({7, 11}, false))}},
+                   {map(1, 6, 4, 5)}, 5, 5));
+  t.push_back(
+      conv("bilinear_down", {.padding = 1, .sources = {source(to_size({4, 5}, false))}}, {map(2, 6, 9, 13)}, 5, 3));
+  t.push_back(conv("align_corners_to_size", {.padding = 1, .sources = {source(to_size({9, 12}, true))}},
+                   {map(1, 6, 5, 7)}, 6, 3));
+  t.push_back(conv("align_corners_reflect_skip",
+                   {.padding = 1, .sources = {source(to_size({8, 7}, true), PadMode::reflect), reflect}},
+                   {map(1, 9, 4, 3), map(1, 3, 8, 7)}, 8, 3));
+  t.push_back(conv(
+      "three_sources_three_modes",
+      {.padding = {1, 2, 2, 1},
+       .bias = true,
+       .sources = {source(nearest(2)), source(PadMode::reflect), source(to_size({6, 8}, true), PadMode::replicate)},
+       .activation = {ActivationKind::leaky_relu, 0.1f}},
+      {map(2, 5, 3, 4), map(2, 3, 6, 8), map(2, 1, 2, 3)}, 9, {3, 4}));
+  t.push_back(conv("everything",
+                   {.stride = 2,
+                    .padding = {2, 1, 2, 1},
+                    .dilation = {2, 1},
+                    .groups = 2,
+                    .bias = true,
+                    .sources = {source(bilinear(2), PadMode::reflect), source(nearest(2), PadMode::zeros)},
+                    .gate = true,
+                    .residual = true,
+                    .activation = {ActivationKind::relu}},
+                   {map(3, 6, 4, 5), map(3, 4, 4, 5)}, 8, 3));
+}
+
+}  // namespace
+
+template <>
+std::vector<Case> cases_for<Conv2d>() {
+  std::vector<Case> t;
+  add_plain(t), add_dilated_and_grouped(t), add_epilogues(t), add_padding_modes(t), add_sources(t);
+  return t;
+}
+
+template <>
+std::vector<Case> cases_for<ConvTranspose2d>() {
+  return {
+      transpose("c1_2x2_stride_2", {.stride = 2}, map(1, 1, 3, 4), 1, 2),
+      transpose("3x3_stride_2_output_1", {.stride = 2, .padding = 1, .output_padding = 1, .bias = true},
+                map(1, 9, 4, 5), 7, 3),
+      transpose("3x3_stride_2_output_0x1", {.stride = 2, .padding = 1, .output_padding = {0, 1}}, map(1, 3, 4, 5), 33,
+                3),
+      transpose("3x3_stride_1", {.padding = 1, .bias = true}, map(1, 5, 5, 6), 6, 3),
+      transpose("3x3_unpadded", {}, map(2, 4, 3, 4), 5, 3),
+      transpose("4x4_stride_2", {.stride = 2, .padding = 1}, map(1, 16, 5, 4), 8, 4),
+      transpose("5x5_stride_2_output_1", {.stride = 2, .padding = 2, .output_padding = 1}, map(1, 8, 4, 3), 6, 5),
+      transpose("5x5_c33_to_31", {.padding = 2}, map(1, 33, 3, 4), 31, 5),
+      transpose("9x9_stride_3", {.stride = 3, .padding = 4, .output_padding = 2}, map(1, 3, 4, 4), 4, 9),
+      transpose("2x2_stride_3_gaps", {.stride = 3, .bias = true}, map(1, 4, 3, 4), 5, 2),
+      transpose("1x1_stride_2_gaps", {.stride = 2, .output_padding = 1}, map(1, 4, 3, 3), 4, 1),
+      transpose("stride_2x1", {.stride = {2, 1}, .padding = {1, 1, 1, 1}, .output_padding = {1, 0}}, map(1, 6, 4, 7), 5,
+                3),
+      transpose("kernel_3x4", {.stride = {1, 2}, .padding = {1, 1, 1, 1}}, map(1, 6, 5, 4), 5, {3, 4}),
+      transpose("padding_asymmetric", {.stride = 2, .padding = {0, 1, 2, 1}, .bias = true}, map(1, 4, 4, 3), 4, 4),
+      transpose("dilation_2", {.stride = 2, .padding = 2, .output_padding = 1, .dilation = 2}, map(1, 5, 4, 4), 4, 3),
+      transpose("dilation_3_output_2", {.padding = 3, .output_padding = 2, .dilation = 3}, map(1, 4, 5, 4), 3, 3),
+      transpose("groups_2", {.stride = 2, .padding = 1, .output_padding = 1, .groups = 2, .bias = true},
+                map(1, 6, 3, 5), 8, 3),
+      transpose("groups_2_1x1", {.groups = 2}, map(1, 8, 3, 5), 6, 1),
+      transpose("depthwise", {.stride = 2, .padding = 1, .groups = 33}, map(1, 33, 3, 4), 33, 4),
+      transpose("depthwise_bilinear_x2", {.stride = 2, .padding = 1, .groups = 8}, map(3, 8, 3, 2), 8, 4),
+      transpose("map_1x1", {.stride = 2, .padding = 1, .output_padding = 1}, map(1, 16, 1, 1), 9, 3),
+      transpose("map_1x13", {.stride = 2, .padding = 1, .output_padding = 1}, map(1, 5, 1, 13), 4, 3),
+      transpose("map_13x1", {.stride = 2, .padding = 1, .output_padding = 1}, map(1, 5, 13, 1), 4, 3),
+      transpose("batch_3_relu",
+                {.stride = 2, .padding = 1, .output_padding = 1, .bias = true, .activation = {ActivationKind::relu}},
+                map(3, 8, 3, 4), 6, 3),
+      transpose("leaky_relu",
+                {.stride = 2, .padding = 1, .bias = true, .activation = {ActivationKind::leaky_relu, 0.2f}},
+                map(1, 8, 4, 4), 6, 4),
+      transpose("sigmoid", {.stride = 2, .padding = 1, .bias = true, .activation = {ActivationKind::sigmoid}},
+                map(1, 8, 4, 4), 1, 4),
+  };
+}
+
+template <>
+std::vector<Case> cases_for<Linear>() {
+  const auto linear = [](const std::string& name, const Linear& op, std::int64_t n, std::int64_t in, std::int64_t out,
+                         bool as_conv = false) {
+    std::vector<Desc> descs{map(n, in, 1, 1), as_conv ? Desc::dense({out, in, 1, 1}) : Desc::dense({out, in})};
+    if (op.bias) descs.push_back(Desc::dense({out}));
+    return Case{"linear/" + name, op, descs};
+  };
+  return {
+      linear("c1", {}, 1, 1, 1),
+      linear("c3_to_33", {.bias = true}, 1, 3, 33),
+      linear("c33_to_31_batch_3", {.bias = true}, 3, 33, 31),
+      linear("c512_to_16_relu", {.bias = true, .activation = {ActivationKind::relu}}, 1, 512, 16),
+      linear("c16_to_260_sigmoid", {.bias = true, .activation = {ActivationKind::sigmoid}}, 2, 16, 260, true),
+      linear("c72_to_24_weight_of_rank_4", {.bias = true}, 1, 72, 24, true),
+      linear("c24_to_72_hard_sigmoid", {.bias = true, .activation = {ActivationKind::hard_sigmoid}}, 3, 24, 72),
+      linear("no_bias_relu", {.activation = {ActivationKind::relu}}, 1, 64, 4),
+  };
+}
+
+}  // namespace fathom::test
