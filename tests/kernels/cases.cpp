@@ -5,39 +5,11 @@
 #include <cstdint>
 #include <utility>
 
+#include "engine/synthetic.hpp"
+
 namespace fathom::test {
 
 namespace {
-
-std::uint64_t fnv1a64(const std::string& text) {
-  std::uint64_t hash = 0xCBF29CE484222325u;
-  for (unsigned char byte : text) hash = (hash ^ byte) * 0x100000001B3u;
-  return hash;
-}
-
-// The k-th number of a name, in [-1, 1), exact in float.
-double uniform(std::uint64_t hash, std::uint64_t k) {
-  std::uint64_t z = hash + (k + 1) * 0x9E3779B97F4A7C15u;
-  z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9u;
-  z = (z ^ (z >> 27)) * 0x94D049BB133111EBu;
-  return static_cast<double>((z ^ (z >> 31)) >> 40) * 0x1p-23 - 1;
-}
-
-std::vector<float> parameter(const std::string& key, const Desc& d) {
-  const auto ends_in = [&](const char* end) { return key.ends_with(end); };
-  const std::uint64_t hash = fnv1a64(key);
-  const double fan_in = static_cast<double>(d.elements()) / static_cast<double>(d.extent[0]);
-  std::vector<float> values;
-  for (std::int64_t k = 0; k < d.elements(); ++k) {
-    const double u = uniform(hash, static_cast<std::uint64_t>(k));
-    values.push_back(static_cast<float>(ends_in("running_mean")  ? 0.1 * u
-                                        : ends_in("running_var") ? 1 + 0.5 * u
-                                        : d.rank >= 2            ? u * std::sqrt(6 / fan_in)
-                                        : ends_in("weight")      ? 0.5 + 0.25 * u
-                                                                 : 0.1 * u));
-  }
-  return values;
-}
 
 template <std::size_t... K>
 std::vector<Case> join_tables(std::index_sequence<K...>) {
@@ -57,13 +29,13 @@ std::vector<std::vector<float>> values_of(const Case& c) {
   std::vector<std::vector<float>> all;
   for (std::size_t k = 0; k < c.in.size(); ++k) {
     if (k >= data) {
-      all.push_back(parameter(c.name + "." + parameters[k - data], c.in[k]));
+      all.push_back(synthetic_parameter(c.name + "." + parameters[k - data], c.in[k]));
       continue;
     }
     const std::uint64_t hash = fnv1a64(c.name + ".in" + std::to_string(k));
     std::vector<float> values;
     for (std::int64_t i = 0; i < c.in[k].elements(); ++i) {
-      const double u = uniform(hash, static_cast<std::uint64_t>(i));
+      const double u = synthetic_uniform(hash, i);
       const double spread = c.low + (u + 1) / 2 * (static_cast<double>(c.high) - c.low);
       values.push_back(static_cast<float>(c.in[k].dtype == DType::u8 ? std::floor(spread) : spread));
     }

@@ -25,6 +25,9 @@ std::vector<std::vector<float>> values_of(const Case& c);
 // How many of the inputs are data; the rest are parameters.
 std::size_t data_inputs(const Op& op, std::size_t inputs);
 
+// A case in full, on one line.
+std::string to_json(const Case& c);
+
 // The same case with `n` images.
 Case with_batch(const Case& c, std::int64_t n);
 

@@ -1,6 +1,10 @@
 // The reference backend by itself: layouts, batches, storage; and against numbers that PyTorch computed.
+#include <iomanip>
 #include <set>
+#include <sstream>
 
+#include "engine/safetensors.hpp"
+#include "engine/synthetic.hpp"
 #include "kernels/reference/kernels.hpp"
 #include "tests/catch.hpp"
 #include "tests/kernels/compare.hpp"
@@ -84,4 +88,59 @@ TEST_CASE("reference: three images at once are three times one image", "[kernels
       CHECK(same_bits(part, alone));
     }
   }
+}
+
+TEST_CASE("reference: PyTorch's numbers", "[kernels]") {
+  // Both sum in double and round once, or twice where a fused op rounds what the unfused ops would store.
+  constexpr double tolerance = 1e-6;
+  ReferenceBackend backend;
+  const auto golden = SafetensorsFile::open(FATHOM_SOURCE_DIR "/tests/golden/ops.safetensors");
+  double largest = 0;
+  std::set<std::string> unused;
+  for (const TensorEntry& entry : golden->entries()) unused.insert(entry.name);
+  for (const Case& c : all_cases()) {
+    INFO(c.name << ": if the case is new or was changed, run tests/golden/make_op_goldens.py");
+    const TensorEntry* entry = golden->find(c.name);
+    if (!entry) {
+      FAIL_CHECK("no golden numbers");
+      continue;
+    }
+    unused.erase(c.name);
+    std::ostringstream hash;
+    hash << std::hex << std::setw(16) << std::setfill('0') << fnv1a64(to_json(c));
+    std::istringstream recorded(golden->metadata().at(c.name));
+    std::string recorded_hash;
+    std::size_t step = 0;
+    recorded >> recorded_hash >> step;
+    CHECK(recorded_hash == hash.str());
+    REQUIRE(step > 0);
+
+    const std::vector<float> all = run_case(c, backend).values;
+    std::vector<float> kept;
+    for (std::size_t k = 0; k < all.size(); k += step) kept.push_back(all[k]);
+    const auto wanted = golden->read_floats(*entry);
+    const Difference d = compare(kept, {wanted.get(), static_cast<std::size_t>(entry->desc.elements())});
+    INFO(to_text(d));
+    CHECK(d.within(tolerance));
+    largest = std::max(largest, d.largest);
+  }
+  CHECK(unused.empty());
+  WARN("largest error against PyTorch over " << golden->entries().size() << " cases: " << largest);
+}
+
+TEST_CASE("compare: what is not finite and one wrong element fail", "[kernels]") {
+  const std::vector<float> wanted(1000, 0.5f), nan{NAN}, inf{INFINITY};
+  CHECK(compare(wanted, wanted).within(0));
+  std::vector<float> got = wanted;
+  got[321] = 0.6f;
+  CHECK_FALSE(compare(got, wanted).within(1e-3));
+  CHECK(compare(got, wanted).at == 321);
+  got = wanted, got[7] = NAN;
+  CHECK_FALSE(compare(got, wanted).within(1e9));
+  CHECK_FALSE(compare(wanted, got).within(1e9));
+  CHECK(compare(nan, nan).within(0));
+  CHECK(compare(inf, inf).within(0));
+  CHECK_FALSE(compare(inf, nan).within(1e9));
+  CHECK_FALSE(compare(std::vector<float>{1e-30f}, std::vector<float>{0.f}).within(1e-3));
+  CHECK_FALSE(compare(std::vector<float>{1, 2}, std::vector<float>{1}).within(1e9));
 }
