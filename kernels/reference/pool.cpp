@@ -24,7 +24,7 @@ Step prepare(const Pool& op, const NodeIo& io, ReferenceBackend&) {
       for (std::int64_t a = first_row; a < last_row; ++a)
         for (std::int64_t b = first_col; b < last_col; ++b) {
           const double value = x(n, c, a, b);
-          if (!(value <= largest)) largest = value;  // so that NaN wins
+          if (value > largest || std::isnan(value)) largest = value;  // a NaN stays
           sum += value;
         }
       const std::int64_t cells =
