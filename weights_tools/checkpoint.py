@@ -176,7 +176,7 @@ def load(path):
             else:
                 raise CheckpointError("is not a PyTorch checkpoint (neither a zip archive nor a pickle)")
             contents = resolve(contents, storages)
-        except (CheckpointError, OSError):
+        except CheckpointError:
             raise
         except Exception as error:  # whatever a damaged pickle or archive leads to
             raise CheckpointError(f"is damaged ({type(error).__name__}: {error})") from None

@@ -48,7 +48,7 @@ def table():
         yield f"monodepth2_{backbone}", Architecture(rules, ["encoder.encoder." + TELLING[backbone], "depth.decoder."],
                                                      {"unit": "m", "scale": 5.4})
     yield "pose_resnet18", Architecture(
-        [dead, keep(r"pose(_encoder)?\."), under("pose_", r"encoder\."), under("pose.", r"net\.")],
+        [dead, keep(r"pose(_encoder)?\."), under("pose_encoder.", r"encoder\."), under("pose.", r"net\.")],
         ["pose_encoder.encoder." + TELLING["resnet18"], "pose.net."])
     yield "pose_cnn", Architecture([keep(r"pose\."), under("pose.", r"(net|pose_conv)\.")], ["pose.net.6.", "pose.pose_conv."])
 
@@ -58,12 +58,14 @@ def table():
                 [leave_out(r"backbone\.(fc|classifier|last_linear)\."), keep(r"(backbone|up1|up2|gf)\."), CLASSIFIER,
                  under("backbone.", BACKBONE)],
                 ["backbone." + TELLING[backbone], "up1.", "up2."] + (["gf."] if variant == "_guided" else []))
-    for backbone in ("resnet50", "densenet161", "senet154"):
-        initial = (r"layer(\d)\.", r"E.base.\1.") if backbone == "senet154" else under("E.", BACKBONE)
+    # RSIDE keeps SENet's layers in a list: layer2 is E.base.2.
+    squeeze = (r"layer(\d)\.", r"E.base.\1.")
+    for backbone, initial, telling in (("resnet50", under("E.", BACKBONE), "E." + TELLING["resnet50"]),
+                                       ("densenet161", under("E.", BACKBONE), "E." + TELLING["densenet161"]),
+                                       ("senet154", squeeze, "E.base.2.7.se_module.")):
         yield f"rside_{backbone}", Architecture(
             [leave_out(r"E\.(fc|classifier|last_linear)\."), keep(r"(E|D|MFF|R)\."), CLASSIFIER, initial],
-            ["E." + re.sub(initial[0], initial[1].removeprefix("E."), TELLING[backbone]) if backbone == "senet154" else
-             "E." + TELLING[backbone], "D.", "MFF.", "R."])
+            [telling, "D.", "MFF.", "R."])
     yield "refinenet_mobilenetv2", Architecture(
         [keep(r"(layer[1-8]|conv[3-8]|conv_adapt[234]|crp[1-4]|(pre_)?(depth|segm))\."), leave_out(r"(pre_)?normal\.")],
         ["layer8.", "crp1.", "segm.", "depth."])
