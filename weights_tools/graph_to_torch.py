@@ -113,8 +113,8 @@ def linear(p, x, activation="none"):
     return activate(y[:, :, None, None], activation)
 
 
-def batch_norm(p, x, eps=1e-5):
-    return F.batch_norm(x[0], p.running_mean, p.running_var, p.weight, p.bias, eps=eps)
+def batch_norm(p, x, eps=1e-5, activation="none"):
+    return activate(F.batch_norm(x[0], p.running_mean, p.running_var, p.weight, p.bias, eps=eps), activation)
 
 
 def activation_op(p, x, kind="none", alpha=1.0):
@@ -201,6 +201,17 @@ class NodeModule(torch.nn.Module):
         return self.formula(self, x, **self.fields)
 
 
+def keep_outputs(graph, names):
+    """The graph with these outputs only, and the nodes that they need."""
+    outputs = [output for output in graph["outputs"] if output["name"] in names]
+    needed, nodes = {output["value"] for output in outputs}, []
+    for node in reversed(graph["nodes"]):
+        if needed.intersection(node["out"]):
+            needed.update(node["in"])
+            nodes.append(node)
+    return {**graph, "nodes": nodes[::-1], "outputs": outputs}
+
+
 class GraphModule(torch.nn.Module):
     """The whole graph. Activations run in place where nothing else reads what they overwrite, as the official networks do."""
 
@@ -229,7 +240,7 @@ class GraphModule(torch.nn.Module):
             try:
                 values[result] = node(*[values[name] for name in sources])
             except (KeyError, TypeError, RuntimeError) as error:
-                raise GraphError(f"node '{node.name}': {type(error).__name__}: {error}") from error
+                raise GraphError(f"node '{node.name}': {error}") from error
             for name in finished:
                 del values[name]
         return tuple(values[name] for name in self.output_values)

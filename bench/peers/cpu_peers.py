@@ -1,0 +1,256 @@
+#!/usr/bin/env python3
+"""Fathom beside PyTorch on the CPU: the same graph, weights and input, timed in turns in one run.
+
+    cpu_peers.py [NETWORK[@WxH] | MODEL.safetensors[@WxH] ...] [--programs build/default] [--rounds 5] [-o FILE.json]
+
+WxH is the network's own size unless given. Per network: weights are synthesized, both sides' outputs compared (error within 1e-4
+of the range), PyTorch's variants tried, and the fastest eager and the fastest compiled one timed against Fathom: each round runs
+Fathom, then PyTorch. A time is the median of the rounds' medians, a ratio the median of the rounds' ratios (PyTorch / Fathom:
+above 1 Fathom is faster). Both start from the same u8 photograph and compute the primary output alone. The JSON tells the
+machine, the versions and this command.
+"""
+import argparse
+import datetime
+import json
+import math
+import os
+import platform
+import shlex
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
+sys.path.insert(0, os.path.join(ROOT, "weights_tools"))
+
+try:
+    import torch
+except ImportError as missing:
+    sys.exit(f"cpu_peers.py: {missing}: install PyTorch (Debian: python3-torch libopenblas0-pthread)")
+
+import graph_to_torch
+import safetensors_io
+import synthetic
+
+TOLERANCE = 1e-4
+
+
+class Problem(Exception):
+    """One sentence for the user."""
+
+
+def call(*command):
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        raise Problem(f"{shlex.join(command)} failed: {done.stderr.strip() or done.returncode}")
+    return done.stdout
+
+
+def cpu_name():
+    with open("/proc/cpuinfo", encoding="utf-8") as file:
+        names = [line.split(":", 1)[1].strip() for line in file if line.startswith("model name")]
+    return names[0] if names else platform.processor()
+
+
+def loaded(library):
+    with open("/proc/self/maps", encoding="utf-8") as file:
+        return any(library in line for line in file)
+
+
+def relative_error(y, golden):
+    """max|y - g| over the larger of g's range and a tenth of its largest magnitude; NaN never passes."""
+    if y.shape != golden.shape:
+        raise Problem(f"the outputs have shapes {y.shape} and {golden.shape}")
+    scale = max(float(golden.max() - golden.min()), 0.1 * float(abs(golden).max()))
+    error = float(abs(y - golden).max()) / max(scale, 1e-30)
+    return error if error == error else math.inf
+
+
+def milliseconds(run, seconds):
+    """The times of runs that fill this many seconds, three at least, after one that warms up."""
+    run()
+    times, end = [], time.perf_counter() + seconds
+    while len(times) < 3 or time.perf_counter() < end:
+        start = time.perf_counter()
+        run()
+        times.append((time.perf_counter() - start) * 1e3)
+    return times
+
+
+def variants(graph, weights, images):
+    """The ways PyTorch runs a graph: (name, a function that prepares one and returns a function of nothing)."""
+    def module(layout):
+        return graph_to_torch.GraphModule(graph, weights).to(memory_format=layout), [image.contiguous(memory_format=layout) for image in images]
+
+    def eager(layout):
+        run, inputs = module(layout)
+        return lambda: run(*inputs)[0]
+
+    def frozen(layout, optimize=False):
+        plain, inputs = module(layout)
+        run = torch.jit.freeze(torch.jit.trace(plain, tuple(inputs), check_trace=False))
+        run = torch.jit.optimize_for_inference(run) if optimize else run
+        return lambda: run(*inputs)[0]
+
+    def compiled(layout):
+        plain, inputs = module(layout)
+        run = torch.compile(plain)
+        return lambda: run(*inputs)[0]
+
+    for name, layout in (("contiguous", torch.contiguous_format), ("channels_last", torch.channels_last)):
+        yield f"eager {name}", lambda: eager(layout)
+        yield f"frozen {name}", lambda: frozen(layout)
+        yield f"optimized {name}", lambda: frozen(layout, optimize=True)
+        if hasattr(torch, "compile"):
+            yield f"compile {name}", lambda: compiled(layout)
+
+
+def fastest_variants(candidates, expected):
+    """-> ({name: run} of the fastest eager and the fastest compiled one, {name: why} of those that cannot take part)"""
+    best, refused = {}, {}
+    for name, prepare in candidates:
+        try:
+            run = prepare()
+            error = relative_error(run().numpy(), expected)
+            if error > TOLERANCE:
+                raise ValueError(f"its output differs, error {error:.2g}")
+            fastest = min(milliseconds(run, 0.5))
+        except Exception as failure:  # what a compiler of PyTorch's cannot do is no peer
+            refused[name] = (str(failure).strip() or type(failure).__name__).splitlines()[-1][:200]
+            continue
+        kind = "eager" if name.startswith("eager") else "compiled"
+        if kind not in best or fastest < best[kind][0]:
+            best[kind] = (fastest, name, run)
+    return {name: run for _, name, run in best.values()}, refused
+
+
+def fathom_milliseconds(options, model, size, folder):
+    report = os.path.join(folder, "fps.json")
+    call(options.bench, "fps", "--model", model, "--size", size, "--batch", "1", "--device", "cpu", "--threads", str(options.threads),
+         "--seconds", str(options.seconds), "--json", report)
+    with open(report, encoding="utf-8") as file:
+        (row,) = json.load(file)["rows"]
+    return row["median_ms"]
+
+
+def compare(network, size, options, folder):
+    """-> one row of the report"""
+    if network.endswith(".safetensors"):
+        model = network
+    else:
+        model = os.path.join(folder, "model.safetensors")
+        call(options.weights, "synthesize", network, "-o", model)
+    width, height = map(int, size.split("x"))
+    graph = json.loads(call(options.weights, "export", model, "--size", size))
+    weights, _ = safetensors_io.read(model)
+    names = [entry["name"] for entry in graph["inputs"]]
+    pictures = {name: synthetic.image(height, width, name) for name in names}
+    given, got = os.path.join(folder, "in.safetensors"), os.path.join(folder, "out.safetensors")
+    safetensors_io.write(given, {f"input.{name}": picture for name, picture in pictures.items()})
+    call(options.weights, "run", model, given, got, "--device", "cpu")
+    ours, _ = safetensors_io.read(got)
+
+    images = [graph_to_torch.as_image(pictures[name]) for name in names]
+    with torch.no_grad():
+        everything = graph_to_torch.GraphModule(graph, weights)
+        errors = {name: relative_error(ours[f"output.{name}"], value.numpy()) for name, value in zip(everything.output_names, everything(*images))}
+        if max(errors.values()) > TOLERANCE:
+            raise Problem(f"{network}: Fathom and PyTorch disagree, errors {errors}")
+        primary = graph["outputs"][0]["name"]
+        candidates = variants(graph_to_torch.keep_outputs(graph, [primary]), weights, images)
+        peers, refused = fastest_variants(candidates, ours[f"output.{primary}"])
+        rounds = []
+        for number in range(options.rounds):
+            times = {"fathom": fathom_milliseconds(options, model, size, folder)}
+            for name, run_peer in peers.items():
+                times[name] = statistics.median(milliseconds(run_peer, options.seconds))
+            rounds.append(times)
+            progress(f"{network} {size}: round {number + 1} of {options.rounds}")
+        progress("")
+    medians = {name: round(statistics.median(times[name] for times in rounds), 4) for name in rounds[0]}
+    ratios = {name: statistics.median(times[name] / times["fathom"] for times in rounds) for name in peers}
+    eager, best = next(name for name in peers if name.startswith("eager")), min(ratios, key=ratios.get)
+    return {"network": os.path.basename(network), "size": size, "batch": 1, "median_ms": medians, "eager": eager, "best_peer": best,
+            "ratio_eager": round(ratios[eager], 4), "ratio_best": round(ratios[best], 4), "largest_error": max(errors.values()),
+            "refused_variants": refused, "rounds_ms": [{name: round(value, 4) for name, value in times.items()} for times in rounds]}
+
+
+def progress(text):
+    if sys.stderr.isatty():
+        print(f"\r{text:78}\r", end="", file=sys.stderr, flush=True)
+
+
+def geometric_mean(values):
+    return math.exp(statistics.fmean(map(math.log, values)))
+
+
+def print_row(*cells):
+    print(f"{cells[0]:28} {cells[1]:>9} {cells[2]:>10} {cells[3]:>10} {cells[4]:>7} {cells[5]:>10} {cells[6]:>7}  {cells[7]}", flush=True)
+
+
+def run(options):
+    for name, option in (("fathom_weights", "weights"), ("fathom_bench", "bench")):
+        places = [os.path.join(options.programs, folder, name) for folder in ("", "bin", "weights_tools", "bench")]
+        found = next((place for place in places if os.path.isfile(place)), None)
+        if not found:
+            raise Problem(f"no {name} below {options.programs}: build it, or name the build folder with --programs")
+        setattr(options, option, found)
+    torch.set_num_threads(options.threads)
+    torch.mm(torch.ones(64, 64), torch.ones(64, 64))
+    if not loaded("openblas") and not loaded("mkl"):
+        raise Problem("PyTorch runs on the reference BLAS, which is no fair peer: install libopenblas0-pthread")
+
+    known = json.loads(call(options.weights, "list", "--json"))["architectures"]
+    sizes = {entry["name"]: f"{entry['width']}x{entry['height']}" for entry in known}
+    rows, skipped = [], {}
+    print_row("network", "size", "Fathom ms", "eager ms", "ratio", "best ms", "ratio", "PyTorch's best variant")
+    for entry in options.networks or sizes:
+        network, _, size = entry.partition("@")
+        size = size or sizes.get(network, "640x192")
+        with tempfile.TemporaryDirectory() as folder:
+            try:
+                row = compare(network, size, options, folder)
+            except (Problem, graph_to_torch.GraphError) as problem:
+                skipped[network] = str(problem)
+                print(f"{network:28} {size:>9} {problem}", flush=True)
+                continue
+        rows.append(row)
+        ms = row["median_ms"]
+        print_row(row["network"], size, f"{ms['fathom']:.2f}", f"{ms[row['eager']]:.2f}", f"{row['ratio_eager']:.2f}",
+                  f"{ms[row['best_peer']]:.2f}", f"{row['ratio_best']:.2f}", row["best_peer"])
+    if not rows:
+        raise Problem("no network could be compared")
+    means = {kind: round(geometric_mean([row[kind] for row in rows]), 4) for kind in ("ratio_eager", "ratio_best")}
+    print_row("geometric mean", "", "", "", f"{means['ratio_eager']:.2f}", "", f"{means['ratio_best']:.2f}", f"of {len(rows)}")
+    report = {"date": datetime.date.today().isoformat(), "command": shlex.join([os.path.basename(sys.argv[0]), *sys.argv[1:]]),
+              "machine": {"cpu": cpu_name(), "cores": os.cpu_count(), "system": platform.platform()},
+              "torch": torch.__version__, "blas": "openblas" if loaded("openblas") else "mkl", "threads": options.threads,
+              "rounds": options.rounds, "geometric_mean": means, "rows": rows, "not_compared": skipped}
+    path = options.output or os.path.join(ROOT, "bench", "results", f"cpu_peers_{report['date']}.json")
+    with open(path, "w", encoding="utf-8") as file:
+        json.dump(report, file, indent=1)
+        file.write("\n")
+    print(f"written to {os.path.relpath(path)}", file=sys.stderr)
+    return 1 if skipped else 0
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("networks", nargs="*", metavar="NETWORK[@WxH]", help="names or model files; by default all, at their papers' sizes")
+    parser.add_argument("--programs", default=os.path.join(ROOT, "build", "default"), help="the build folder")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=1.0, help="how long each side runs in each round")
+    parser.add_argument("-o", "--output", metavar="FILE", help="the report (bench/results/cpu_peers_DATE.json)")
+    options = parser.parse_args()
+    try:
+        return run(options)
+    except (Problem, OSError, ValueError) as problem:
+        print(f"cpu_peers.py: {problem}", file=sys.stderr)
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
