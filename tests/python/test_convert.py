@@ -4,6 +4,7 @@ import io
 import json
 import os
 import pickle
+import re
 import struct
 import sys
 import tempfile
@@ -26,6 +27,7 @@ import families
 import safetensors_io
 import synthetic
 
+PARTS = ("hr_depth", "lite_hr_depth", "monodepth2", "pose")  # come in files of one part each
 LEGACY = {"_use_new_zipfile_serialization": False}
 
 
@@ -288,6 +290,28 @@ class OtherFamilies(Case):
         for name, architecture in families.ARCHITECTURES.items():
             for need in architecture.needs:
                 self.assertEqual(families.place(architecture, need + "weight"), need + "weight", name)
+
+
+    def test_every_architecture_places_its_official_keys(self):
+        """The key lists that the networks' builders are tested by: every key stays, or is one that nothing reads."""
+        folder = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "golden", "keys")
+        lists = sorted(os.listdir(folder))
+        self.assertTrue(lists)
+        for file_name in lists:
+            name = file_name.removesuffix(".txt")
+            architecture = families.find(name)
+            with open(os.path.join(folder, file_name), encoding="utf-8") as file:
+                keys = [line.split()[0] for line in file if line.strip()]
+            placed = {key: families.place(architecture, key) for key in keys}
+            for key, place in placed.items():
+                if place is None:
+                    self.assertRegex(key, r"num_batches_tracked$|\.(fc|classifier)\.|X_0[0-3]_Conv_0", name)
+                else:
+                    self.assertEqual(place, key, name)
+                official = re.sub(r"^(pose_encoder|encoder(?=\.encoder)|depth|pose)\.", "", key) if name.startswith(PARTS) else key
+                self.assertEqual(families.place(architecture, official), place, f"{name}: {official}")
+            for need in architecture.needs:
+                self.assertTrue(any(place and place.startswith(need) for place in placed.values()), f"{name}: {need}")
 
 
 class Graphs(Case):
