@@ -35,9 +35,14 @@ void expect_padding(const Padding& p) {
   if (p.top < 0 || p.left < 0 || p.bottom < 0 || p.right < 0) disagree("padding must not be negative");
 }
 
+// Bounds far above any network's, so that sizes computed from a graph of unknown origin cannot overflow.
 Desc map_like(const Desc& x, std::int64_t c, std::int64_t h, std::int64_t w) {
-  if (c < 1 || h < 1 || w < 1)
-    disagree("the output would be empty: " + shape_text(Desc::nhwc(x.n(), c, h, w)) + " from " + shape_text(x));
+  constexpr std::int64_t largest_extent = std::int64_t{1} << 30, most_elements = std::int64_t{1} << 40;
+  const bool empty = c < 1 || h < 1 || w < 1;
+  const bool absurd = c > largest_extent || h > largest_extent || w > largest_extent;
+  if (empty || absurd || x.n() > most_elements / c / h / w)
+    disagree(std::string("the output would be ") + (empty ? "empty: (" : "absurdly large: (") + std::to_string(x.n()) + ", " +
+             std::to_string(c) + ", " + std::to_string(h) + ", " + std::to_string(w) + ") from " + shape_text(x));
   return Desc::nhwc(x.n(), c, h, w);
 }
 Desc map_like(const Desc& x) { return map_like(x, x.c(), x.h(), x.w()); }
@@ -187,9 +192,10 @@ Desc Concat::infer(Descs in) const {
 
 Desc PixelShuffle::infer(Descs in) const {
   expect_inputs(in, 1), expect_map(in[0]);
-  if (factor < 1 || in[0].c() % (factor * factor))
+  const std::int64_t square = std::int64_t{factor} * factor;
+  if (factor < 1 || in[0].c() % square)
     disagree("factor " + std::to_string(factor) + " squared does not divide the channels of " + shape_text(in[0]));
-  return map_like(in[0], in[0].c() / (factor * factor), in[0].h() * factor, in[0].w() * factor);
+  return map_like(in[0], in[0].c() / square, in[0].h() * factor, in[0].w() * factor);
 }
 
 Desc Pad::infer(Descs in) const {
