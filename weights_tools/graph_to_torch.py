@@ -233,8 +233,8 @@ class GraphModule(torch.nn.Module):
     def forward(self, *images):
         values = {}
         for entry, image in zip(self.inputs, images):
-            has_statistics = "mean" in entry or "std" in entry
-            values[entry["name"]] = preprocess(None, [image], entry.get("mean", [0]), entry.get("std", [1])) if has_statistics else image
+            picture = entry.get("dtype") == "u8"  # its name stands for the normalised picture
+            values[entry["name"]] = preprocess(None, [image], entry.get("mean", [0]), entry.get("std", [1])) if picture else image
         for node, finished in zip(self.nodes, self.finished):
             sources, result = node.source
             try:

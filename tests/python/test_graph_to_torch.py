@@ -187,6 +187,8 @@ class Ops(unittest.TestCase):
         graph = {"inputs": [{"name": "image", "dtype": "u8", "mean": [0.4, 0.5, 0.6], "std": [0.2, 0.3, 0.4]}],
                  "nodes": [{"op": "Affine", "name": "n", "in": ["image"], "out": ["y"]}], "outputs": [{"name": "y", "value": "y"}]}
         self.near(graph_to_torch.GraphModule(graph, {})(graph_to_torch.as_image(image))[0].numpy(), expected)
+        graph["inputs"] = [{"name": "image", "dtype": "u8"}]
+        self.near(graph_to_torch.GraphModule(graph, {})(graph_to_torch.as_image(image))[0].numpy(), (image / 255).transpose(2, 0, 1)[None])
 
 
 class Graphs(unittest.TestCase):
