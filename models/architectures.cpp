@@ -4,6 +4,8 @@
 #include <vector>
 
 #include "fathom/error.hpp"
+#include "models/cnd.hpp"
+#include "models/drnet.hpp"
 #include "models/networks.hpp"
 
 namespace fathom {
@@ -48,9 +50,133 @@ void hr_depth_family(Table& table) {
   table.push_back({"pose_cnn", godard + ": PoseCNN", two, pose_cnn_config, 1, 1, pose_cnn});
 }
 
+// ---- DRNet and what it is compared with ----
+
+const std::vector<float> imagenet_mean = {0.485f, 0.456f, 0.406f}, imagenet_std = {0.229f, 0.224f, 0.225f};
+
+void drnet_family(Table& table) {
+  // NYU as RSIDE's evaluation reads it: 640x480 halved by Pillow's bilinear, its centre, metres
+  const ModelConfig nyu = {.input_width = 320,
+                           .input_height = 240,
+                           .resize = PhotoResize::bilinear,
+                           .crop_width = 304,
+                           .crop_height = 228,
+                           .mean = imagenet_mean,
+                           .std = imagenet_std,
+                           .output = OutputKind::depth,
+                           .unit = "m"};
+  struct Backbone {
+    const char* name;
+    DrnetBackbone kind;
+  };
+  struct Variant {
+    const char *suffix, *text;
+    Drnet kind;
+  };
+  const Backbone backbones[] = {{"resnet50", DrnetBackbone::resnet50},
+                                {"resnet152", DrnetBackbone::resnet152},
+                                {"densenet161", DrnetBackbone::densenet161},
+                                {"senet154", DrnetBackbone::senet154}};
+  const Variant variants[] = {{"", "", {}},
+                              {"_guided", ", guided filter", {.guided = true}},
+                              {"_k3", ", 3x3 corrections", {.kernel = 3}},
+                              {"_k5", ", 5x5 corrections", {.kernel = 5}},
+                              {"_no_diagonals", ", no diagonals", {.diagonals = false}},
+                              {"_no_second_branch", ", no second branch", {.diagonals = false, .second_branch = false}},
+                              {"_image0", ", image as level 0", {.image0 = true}},
+                              {"_merge", ", merge reading", {.merge = true}}};
+  for (const Backbone& b : backbones)
+    for (const Variant& v : variants) {
+      Drnet kind = v.kind;
+      kind.backbone = b.kind;
+      table.push_back({std::string("drnet_") + b.name + v.suffix,
+                       std::string("Durasov et al., Double Refinement Network, 2018: ") + b.name + v.text, "photograph",
+                       nyu, 1, 32, [=](auto& g, auto& f, auto& c) { drnet(g, f, c, kind); }});
+    }
+
+  struct Rside {
+    const char* name;
+    RsideBackbone kind;
+  };
+  for (const Rside& b : {Rside{"resnet50", RsideBackbone::resnet50}, Rside{"densenet161", RsideBackbone::densenet161},
+                         Rside{"senet154", RsideBackbone::senet154}})
+    table.push_back({std::string("rside_") + b.name,
+                     std::string("Hu et al., Revisiting Single Image Depth Estimation, WACV 2019: ") + b.name,
+                     "photograph", nyu, 1, 32, [kind = b.kind](auto& g, auto& f, auto& c) { rside(g, f, c, kind); }});
+
+  ModelConfig full = nyu;  // 640x480 as it is
+  full.input_width = 640, full.input_height = 480, full.resize = PhotoResize::none,
+  full.crop_width = full.crop_height = 0;
+  table.push_back({"refinenet_mobilenetv2",
+                   "Nekrasov et al., multi-task Light-Weight RefineNet, ICRA 2019: MobileNetV2", "photograph", full, 1,
+                   32, refinenet_mobilenetv2});
+}
+
+// ---- the small networks ----
+
+void umich_family(Table& table) {
+  const ModelConfig centimetres = {.input_width = 640,
+                                   .input_height = 480,
+                                   .resize = PhotoResize::bilinear,
+                                   .output = OutputKind::depth,
+                                   .unit = "m",
+                                   .scale = 0.01f};
+  table.push_back({"umich_mobilenetv2", "University of Michigan, EECS 442: Mob_v2", "photograph", centimetres, 32, 32,
+                   umich_mobilenetv2});
+  table.push_back({"umich_squeezenet", "University of Michigan, EECS 442: Squeeze", "photograph", centimetres, 32, 32,
+                   umich_squeezenet});
+}
+
+void cnd_family(Table& table) {
+  // depth normalised to about [0, 1]
+  const ModelConfig small = {
+      .input_width = 256, .input_height = 160, .resize = PhotoResize::bilinear, .output = OutputKind::depth};
+  for (const bool plain : {false, true}) {
+    Cnd micro = {.channels = plain ? cnd_plain_channels : cnd_counts_channels, .skip_before = !plain, .residual = {}};
+    Cnd mono = micro;
+    mono.residual = plain ? std::array{2, 2, 2, 0} : std::array{0, 0, 2, 0};
+    Cnd stereo = mono;
+    stereo.stereo = true;
+    struct Row {
+      const char *name, *inputs;
+      Cnd kind;
+    };
+    for (const Row& r : {Row{"micro", "photograph", micro}, Row{"mono", "photograph", mono},
+                         Row{"stereo", "photograph, right photograph", stereo}})
+      table.push_back({std::string("cnd_") + r.name + (plain ? "_plain" : ""),
+                       std::string("CND: ") + r.name +
+                           (plain ? ", channels halved literally" : ", channels by the published counts"),
+                       r.inputs, small, 16, 16, [kind = r.kind](auto& g, auto& f, auto& c) { cnd(g, f, c, kind); }});
+  }
+}
+
+void mobile_baseline_family(Table& table) {
+  const ModelConfig challenge = {.input_width = 640,
+                                 .input_height = 480,
+                                 .resize = PhotoResize::bilinear,
+                                 .output = OutputKind::depth,
+                                 .unit = "m",
+                                 .max_depth = 40};
+  struct Row {
+    const char* id;
+    MobileBaseline kind;
+  };
+  for (const Row& r : {Row{"1", {.width = 0.35}}, Row{"2", {.width = 0.46}}, Row{"3", {.width = 0.66}},
+                       Row{"4", {.width = 1.08}}, Row{"4alt", {.width = 1, .fused = {16, 32, 40, 128}}}})
+    table.push_back(
+        {std::string("mobile_baseline_") + r.id,
+         std::string("Wang et al., knowledge distillation for mobile depth, Mobile AI 2021: baseline ") + r.id,
+         "photograph", challenge, 1, 1,
+         [kind = r.kind](auto& g, auto& f, auto& c) { mobile_baseline(g, f, c, kind); }});
+}
+
 Table make_table() {
   Table table;
   hr_depth_family(table);
+  drnet_family(table);
+  umich_family(table);
+  cnd_family(table);
+  mobile_baseline_family(table);
   return table;
 }
 
