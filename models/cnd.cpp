@@ -53,13 +53,12 @@ Value extended_residual(Network& g, const std::string& key, Value x) {
 
 void cnd(Network& g, const Frame& frame, const ModelConfig& config, const Cnd& kind) {
   // encoder: the skip after the second reduction, and ASPP on 256 channels at 1/16
-  std::vector<Value> fused, skips;
-  for (const char* name : {"image", "image_right"}) {
-    const Value image = photograph(g, frame, config, name);  // (N, 3, H, W)
+  std::vector<Value> images = {photograph(g, frame, config)}, fused, skips;  // (N, 3, H, W)
+  if (kind.stereo) images.push_back(photograph(g, frame, config, "image_right"));
+  for (const Value image : images) {
     const std::vector<Value> f = mobilenet_v2(g, "encoder.", image, {.output_stride = 16, .head = 256});
     skips.push_back(f[3]);            // (N, 24, H/4, W/4)
     fused.push_back(aspp(g, f[18]));  // (N, 256, H/16, W/16)
-    if (!kind.stereo) break;
   }
   Value x = fused[0], skip = skips[0];
   if (kind.stereo) {                                       // left first
