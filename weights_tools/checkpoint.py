@@ -68,8 +68,8 @@ def storage_array(dtype, data):
     return np.frombuffer(data, "<u2" if dtype == "bfloat16" else dtype)
 
 
-class DataUnpickler(pickle.Unpickler):
-    """Tensors and plain containers only."""
+class DataUnpickler(pickle._Unpickler):
+    """Tensors and plain containers only. Python's own code: the C one fills as much memory as a memo number asks for."""
 
     def __init__(self, file):
         super().__init__(file, encoding="latin1")  # Python 2's byte strings

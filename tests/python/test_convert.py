@@ -430,6 +430,13 @@ class Hostile(Case):
         self.save("nothing.pth", {"epoch": 3})
         self.assertIn("no parameters", self.refuse("--architecture", "hr_depth", self.path("nothing.pth")))
 
+    def test_a_number_that_asks_for_memory(self):
+        for opcode in (b"r\xfe\xff\xff\x7f", b"B\xff\xff\xff\x7f", b"\x8d" + b"\xff" * 7 + b"\x00", b"\x95" + b"\xff" * 7 + b"\x00"):
+            data = b"".join(pickle.dumps(plain, 2) for plain in (checkpoint.LEGACY_MAGIC, 1001, {"little_endian": True}))
+            with open(self.path("large.pth"), "wb") as file:
+                file.write(data + b"\x80\x04}" + opcode + b".")
+            self.load_error("large.pth")
+
     def test_truncated_anywhere(self):
         for options in ({}, LEGACY):
             whole = self.save("whole.pth", fill(resnet18()), **options)
