@@ -19,7 +19,7 @@ struct Lifetime {
 
 struct PlaceOptions {
   std::int64_t alignment = 64;
-  double seconds = 1;  // of search, once the simple orders miss the lower bound
+  double seconds = 1;  // of search at most, once the simple orders miss the lower bound
 };
 
 struct Placement {
@@ -29,16 +29,22 @@ struct Placement {
   bool optimal = false;                // arena == bound, or a search has proved that nothing smaller exists
 };
 
+// The same buffers give the same placement, unless the search runs out of time.
 Placement place(std::span<const Lifetime> buffers, const PlaceOptions& options = {});
+// The largest sum of aligned bytes alive at one step.
+std::int64_t lower_bound(std::span<const Lifetime> buffers, std::int64_t alignment = 64);
 
 // ---- storage of a graph's values ----
 
-// What a backend can do with memory.
+// What a backend can do with memory. A rule that is not set says no.
 struct StorageRules {
   // The inputs (by position) whose memory a node may overwrite with its output, best first.
   std::function<std::vector<int>(const Graph&, const Node&)> in_place;
-  // Whether a node can write its output into a channel slice of a wider tensor (strides other than dense).
+  // Whether a node can write its output into a channel slice of a wider tensor: strides other than dense, and an address
+  // aligned to no more than an element.
   std::function<bool(const Graph&, const Node&)> writes_slice;
+  // Whether a node can read that input (by position) where it is such a slice.
+  std::function<bool(const Graph&, const Node&, int)> reads_slice;
 };
 
 // The storage of one value: bytes [offset, offset + span) of its root's storage. A root is its own root.
@@ -46,7 +52,7 @@ struct Storage {
   int root = -1;            // value id; -1: constants, which have storage of their own
   std::int64_t offset = 0;  // in bytes
   Desc desc;                // the value's, with the strides it has there
-  bool external = false;    // graph inputs, and outputs written straight into the caller's memory
+  bool external = false;    // graph inputs, and outputs written straight into the caller's memory; they share with nobody
 };
 
 struct Layout {
@@ -55,8 +61,14 @@ struct Layout {
   std::vector<bool> skipped;    // per node: nothing to run (a Concat whose sources all write their slices)
 };
 
-// Decides aliases: element-wise ops in place, residuals in place, concat sources as slices of the concat's storage.
+// Decides aliases: element-wise ops in place, residuals in place, concat sources as slices of the concat's storage. A
+// Concat that runs although some of its sources are slices already copies the others; its kernel may leave alone a source
+// whose address is where it belongs. A slice that would raise the lower bound (a skip connection that keeps a whole
+// concat's storage alive from the encoder on) is not made.
 Layout layout(const Graph& graph, const StorageRules& rules);
+
+// How long each root's storage in the arena is in use, by value id; no bytes where a value is no root, or external.
+std::vector<Lifetime> lifetimes(const Graph& graph, const Layout& layout);
 
 struct MemoryPlan {
   std::vector<std::int64_t> value_offset;      // by value id, in the arena; -1 for constants and external values
