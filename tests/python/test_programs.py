@@ -17,6 +17,7 @@ except ImportError as error:
     raise unittest.SkipTest(f"skipped: {error} (checkpoints are written, and graphs run, with PyTorch)")
 
 import convert
+import families
 import graph_to_torch
 import safetensors_io
 import synthetic
@@ -103,6 +104,12 @@ class ConvertedCheckpoints(Case):
         done = run("verify", output, self.golden("hr_depth"))
         self.assertNotEqual(done.returncode, 0)
         self.assertIn("encoder.encoder.conv1.weight", done.stderr)
+
+
+class Names(unittest.TestCase):
+    def test_both_tables_of_architectures_agree(self):
+        listed = [entry["name"] for entry in json.loads(run("list", "--json").stdout)["architectures"]]
+        self.assertEqual(sorted(listed), sorted(families.ARCHITECTURES))
 
 
 class RebuiltGraphs(Case):
