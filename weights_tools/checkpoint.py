@@ -2,9 +2,10 @@
 
 A checkpoint is a pickle that names tensors, and raw storages they are views of. Two layouts hold them:
     zip (PyTorch >= 1.6)      NAME/data.pkl, NAME/data/KEY for each storage
-    legacy (before 1.6)       pickles of a magic number, version, platform, the contents, the storages' keys; then the storages
+    legacy (before 1.6)       pickles: a magic number, version, platform, contents, the storages' keys; then storages
 The pickle is read by an unpickler that knows tensors and plain containers and refuses every other name in it.
 """
+
 import collections
 import io
 import os
@@ -16,11 +17,21 @@ import numpy as np
 
 LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 STORAGE_DTYPES = {
-    "DoubleStorage": "<f8", "FloatStorage": "<f4", "HalfStorage": "<f2", "BFloat16Storage": "bfloat16", "LongStorage": "<i8",
-    "IntStorage": "<i4", "ShortStorage": "<i2", "CharStorage": "i1", "ByteStorage": "u1", "BoolStorage": "?"}
+    "DoubleStorage": "<f8",
+    "FloatStorage": "<f4",
+    "HalfStorage": "<f2",
+    "BFloat16Storage": "bfloat16",
+    "LongStorage": "<i8",
+    "IntStorage": "<i4",
+    "ShortStorage": "<i2",
+    "CharStorage": "i1",
+    "ByteStorage": "u1",
+    "BoolStorage": "?",
+}
 # Values of statistics and settings that stand beside the weights: read as nothing.
 IGNORED = {("argparse", "Namespace"), ("numpy", "dtype"), ("numpy", "ndarray"), ("_codecs", "encode")} | {
-    (f"numpy.{core}.multiarray", name) for core in ("core", "_core") for name in ("scalar", "_reconstruct")}
+    (f"numpy.{core}.multiarray", name) for core in ("core", "_core") for name in ("scalar", "_reconstruct")
+}
 
 
 class CheckpointError(ValueError):
@@ -41,22 +52,29 @@ class Lazy:
     """A tensor whose storage may not be read yet: numbers `offset + sum(index * stride)` of a storage."""
 
     def __init__(self, storage, offset, shape, stride):
-        self.storage, self.offset, self.shape, self.stride = storage, int(offset), tuple(map(int, shape)), tuple(map(int, stride))
+        self.storage, self.offset, self.shape, self.stride = (
+            storage,
+            int(offset),
+            tuple(map(int, shape)),
+            tuple(map(int, stride)),
+        )
 
     def array(self, storages):
         dtype, key, begin, count = self.storage
-        numbers = storages[key][begin:begin + count]
+        numbers = storages[key][begin : begin + count]
         if len(self.shape) != len(self.stride) or min(self.shape + self.stride + (self.offset, 0)) < 0:
             raise CheckpointError(f"holds a tensor with shape {self.shape} and strides {self.stride}")
         if 0 in self.shape:
             return np.empty(self.shape, numbers.dtype)
         last = self.offset + sum((n - 1) * s for n, s in zip(self.shape, self.stride))
         if last >= len(numbers):
-            raise CheckpointError(f"holds a tensor of shape {self.shape} that reaches beyond its storage of {len(numbers)} numbers")
+            raise CheckpointError(
+                f"holds a tensor of shape {self.shape} that reaches beyond its storage of {len(numbers)} numbers"
+            )
         if np.prod(self.shape, dtype=object) > len(numbers):
             raise CheckpointError(f"holds an expanded tensor of shape {self.shape}: save a contiguous copy")
         strides = [s * numbers.itemsize for s in self.stride]
-        view = np.lib.stride_tricks.as_strided(numbers[self.offset:], self.shape, strides, writeable=False)
+        view = np.lib.stride_tricks.as_strided(numbers[self.offset :], self.shape, strides, writeable=False)
         return bfloat16_to_float32(view) if dtype == "bfloat16" else np.ascontiguousarray(view).reshape(self.shape)
 
 
@@ -69,7 +87,7 @@ def storage_array(dtype, data):
 
 
 class DataUnpickler(pickle._Unpickler):
-    """Tensors and plain containers only. Python's own code: the C one fills as much memory as a memo number asks for."""
+    """Tensors and plain containers only. The C unpickler would fill as much memory as a memo number asks for."""
 
     def __init__(self, file):
         super().__init__(file, encoding="latin1")  # Python 2's byte strings
@@ -90,8 +108,10 @@ class DataUnpickler(pickle._Unpickler):
             return Ignored
         if (module, name) in (("builtins", "set"), ("__builtin__", "set")):
             return set
-        raise CheckpointError(f"holds the Python object {module}.{name}, which is refused: only tensors and plain values are read"
-                              " (load it where its code is and save the state_dict() alone)")
+        raise CheckpointError(
+            f"holds the Python object {module}.{name}, which is refused: only tensors and plain values are read"
+            " (load it where its code is and save the state_dict() alone)"
+        )
 
     def persistent_load(self, reference):
         if not isinstance(reference, tuple) or not reference or reference[0] != "storage":
@@ -110,7 +130,7 @@ class DataUnpickler(pickle._Unpickler):
 def read_zip(file):
     archive = zipfile.ZipFile(file)
     names = {info.filename: info for info in archive.infolist()}
-    folder = next((name[:-len("data.pkl")] for name in names if name.endswith("data.pkl")), None)
+    folder = next((name[: -len("data.pkl")] for name in names if name.endswith("data.pkl")), None)
     if folder is None:
         raise CheckpointError("is a zip archive without data.pkl, not a PyTorch checkpoint")
     if f"{folder}constants.pkl" in names:
@@ -128,7 +148,9 @@ def read_zip(file):
 
     unpickler = DataUnpickler(io.BytesIO(member(f"{folder}data.pkl")))
     contents = unpickler.load()
-    return contents, {key: storage_array(dtype, member(f"{folder}data/{key}")) for key, dtype in unpickler.storages.items()}
+    return contents, {
+        key: storage_array(dtype, member(f"{folder}data/{key}")) for key, dtype in unpickler.storages.items()
+    }
 
 
 def read_legacy(file):

@@ -4,9 +4,10 @@
     convert.py --architecture hr_depth encoder.pth depth.pth -o hr_depth.safetensors
     convert.py --graph net.json encoder.pth depth.pth -o net.safetensors
 
-With --graph a checkpoint's keys get its file's name as prefix (encoder.pth: "encoder."), and those that the graph names are
-taken. PART=FILE says another prefix. Only NumPy is needed; nothing in a checkpoint is executed (see checkpoint.py).
+With --graph a checkpoint's keys get its file's name as prefix (encoder.pth: "encoder."), and those that the graph names
+are taken. PART=FILE says another prefix. Only NumPy is needed; nothing in a checkpoint is executed (see checkpoint.py).
 """
+
 import argparse
 import json
 import os
@@ -18,8 +19,21 @@ import checkpoint
 import families
 import safetensors_io
 
-CONFIG_KEYS = ("input_width", "input_height", "resize", "crop_width", "crop_height", "mean", "std", "output", "unit", "scale",
-               "min_depth", "max_depth", "treatment")
+CONFIG_KEYS = (
+    "input_width",
+    "input_height",
+    "resize",
+    "crop_width",
+    "crop_height",
+    "mean",
+    "std",
+    "output",
+    "unit",
+    "scale",
+    "min_depth",
+    "max_depth",
+    "treatment",
+)
 WRAPPERS = ("state_dict", "model_state_dict", "model")
 PARAMETERS = ("weight", "bias", "running_mean", "running_var")
 
@@ -50,7 +64,7 @@ class Source:
         if not tensors:
             raise Problem(f"{path} holds no parameters")
         if all(str(key).startswith("module.") for key in tensors):  # saved from DataParallel
-            tensors = {key[len("module."):]: value for key, value in tensors.items()}
+            tensors = {key[len("module.") :]: value for key, value in tensors.items()}
         self.tensors = tensors
         self.settings = {key: value for key, value in contents.items() if isinstance(value, (int, bool))}
 
@@ -78,7 +92,9 @@ def drop_second_names(source):
     second = [key for key in source.tensors if key.startswith("decoder.")] if named else []
     different = [key for key in second if (source.tensors[key].shape, source.tensors[key].tobytes()) not in named]
     if different:
-        raise Problem(f"{source.path} holds convs.* and, under other names, values that differ from them: {listing(different)}")
+        raise Problem(
+            f"{source.path} holds convs.* and, under other names, values that differ from them: {listing(different)}"
+        )
     for key in second:
         del source.tensors[key]
     return second
@@ -110,8 +126,10 @@ def collect_architecture(name, sources, collection):
 def require_parts(name, architecture, collection):
     missing = [need + "*" for need in architecture.needs if not any(key.startswith(need) for key in collection.tensors)]
     if missing:
-        raise Problem(f"{name} also needs {listing(missing)}, which no given file holds: add the checkpoint that has them, or "
-                      f"--fill MODEL to take them from a model file (as `fathom_weights synthesize {name}` writes one)")
+        raise Problem(
+            f"{name} also needs {listing(missing)}, which no given file holds: add the checkpoint that has them, or "
+            f"--fill MODEL to take them from a model file (as `fathom_weights synthesize {name}` writes one)"
+        )
 
 
 def graph_names(graph):
@@ -146,7 +164,9 @@ def fill(path, collection, name):
         raise Problem(f"{path} has no {listing(surplus)}: the checkpoints are of another network")
     for key, array in collection.tensors.items():
         if array.shape != tensors[key].shape:
-            raise Problem(f"{collection.origin[key]} holds {key} with shape {array.shape}, {path} with {tensors[key].shape}")
+            raise Problem(
+                f"{collection.origin[key]} holds {key} with shape {array.shape}, {path} with {tensors[key].shape}"
+            )
     missing = [key for key in tensors if key not in collection.tensors]
     for key in missing:
         collection.add(key, tensors[key], path)
@@ -233,7 +253,10 @@ def convert(options):
     except OSError as error:
         raise Problem(f"cannot write {options.output}: {error.strerror or error}") from None
     values = sum(array.size for array in tensors.values())
-    notes = [f"{options.architecture or 'graph'}, {len(tensors)} tensors, {values:,} values, {os.path.getsize(options.output):,} bytes"]
+    notes = [
+        f"{options.architecture or 'graph'}, {len(tensors)} tensors, {values:,} values, "
+        f"{os.path.getsize(options.output):,} bytes"
+    ]
     if filled:
         notes.append(f"{len(filled)} tensors from {options.fill}: {listing(filled, 3)}")
     if collection.left_out:
@@ -246,13 +269,19 @@ def convert(options):
 
 def main(arguments=None):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("checkpoints", nargs="+", metavar="[PART=]FILE", help="checkpoints (.pth, .pt, .tar, .safetensors)")
+    parser.add_argument(
+        "checkpoints", nargs="+", metavar="[PART=]FILE", help="checkpoints (.pth, .pt, .tar, .safetensors)"
+    )
     parser.add_argument("-o", "--output", required=True, metavar="FILE", help="the model file to write")
     kind = parser.add_mutually_exclusive_group(required=True)
     kind.add_argument("--architecture", metavar="NAME", help="a network that Fathom knows (fathom_weights list)")
     kind.add_argument("--graph", metavar="FILE", help="a network described as a graph, in JSON")
-    parser.add_argument("--config", default="{}", metavar="JSON", help='what else the file says: \'{"input_width": 640, ...}\'')
-    parser.add_argument("--fill", metavar="MODEL", help="take the parameters that the checkpoints do not hold from this model file")
+    parser.add_argument(
+        "--config", default="{}", metavar="JSON", help="what else the file says: '{\"input_width\": 640, ...}'"
+    )
+    parser.add_argument(
+        "--fill", metavar="MODEL", help="take the parameters that the checkpoints do not hold from this model file"
+    )
     parser.add_argument("--half", action="store_true", help="store matrices and kernels in 16 bits")
     options = parser.parse_args(arguments)
     if options.fill and options.graph:

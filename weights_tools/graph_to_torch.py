@@ -4,10 +4,11 @@
     fathom_weights export net.safetensors > net.json
     graph_to_torch.py net.safetensors --graph net.json IN.safetensors OUT.safetensors
 
-The graph is what `fathom_weights export` prints, or the fathom.graph that the model file holds. IN has "input.<name>", u8 (H, W, C)
-or (N, H, W, C); OUT gets "output.<name>", float32 (N, C, H, W). In Python: GraphModule(graph, weights)(image, ...), images as u8
-tensors (N, C, H, W) in any memory format, returns the outputs in the graph's order.
+The graph is what `fathom_weights export` prints, or the fathom.graph that the model file holds. IN has "input.<name>",
+u8 (H, W, C) or (N, H, W, C); OUT gets "output.<name>", f32 (N, C, H, W). In Python, GraphModule(graph, weights)(image,
+...), images as u8 tensors (N, C, H, W) in any memory format, returns the outputs in the graph's order.
 """
+
 import argparse
 import collections
 import json
@@ -87,8 +88,10 @@ def box_mean(x, radius):  # windows are clipped at the borders
 # Each op below: (parameters, data inputs, fields of the op's struct as keyword arguments) -> output.
 
 
-def conv2d(p, x, stride=1, padding=0, dilation=1, groups=1, sources=({},), gate=False, residual=False, activation="none"):
-    *data, = x
+def conv2d(
+    p, x, stride=1, padding=0, dilation=1, groups=1, sources=({},), gate=False, residual=False, activation="none"
+):
+    (*data,) = x
     addend = data.pop() if residual else None
     factor = data.pop() if gate else None
     padding, modes = four(padding), [source.get("pad_mode", "zeros") for source in sources]
@@ -104,7 +107,9 @@ def conv2d(p, x, stride=1, padding=0, dilation=1, groups=1, sources=({},), gate=
 def conv_transpose2d(p, x, stride=1, padding=0, output_padding=0, dilation=1, groups=1, activation="none"):
     if symmetric(four(padding)) is None:
         raise GraphError("a transposed convolution with uneven padding has no counterpart in PyTorch")
-    y = F.conv_transpose2d(x[0], p.weight, p.bias, pair(stride), symmetric(four(padding)), pair(output_padding), groups, pair(dilation))
+    y = F.conv_transpose2d(
+        x[0], p.weight, p.bias, pair(stride), symmetric(four(padding)), pair(output_padding), groups, pair(dilation)
+    )
     return activate(y, activation)
 
 
@@ -139,7 +144,9 @@ def guided_filter(p, x, radius=4, eps=1e-2):
     slope = covariance / (box_mean(guide * guide, radius) - mean_guide * mean_guide + eps)
     offset = mean_signal - slope * mean_guide
     size = full_guide.shape[2:]
-    return resize(slope, "bilinear", size=size, align_corners=True) * full_guide + resize(offset, "bilinear", size=size, align_corners=True)
+    return resize(slope, "bilinear", size=size, align_corners=True) * full_guide + resize(
+        offset, "bilinear", size=size, align_corners=True
+    )
 
 
 def preprocess(p, x, mean=(0,), std=(1,)):
@@ -176,7 +183,15 @@ OPS = {
     "Preprocess": preprocess,
     "DisparityToDepth": disparity_to_depth,
 }
-OWN_RESULT = {"Conv2d", "ConvTranspose2d", "BatchNorm", "Add", "Multiply", "Affine", "Concat"}  # never a view of an input
+OWN_RESULT = {
+    "Conv2d",
+    "ConvTranspose2d",
+    "BatchNorm",
+    "Add",
+    "Multiply",
+    "Affine",
+    "Concat",
+}  # never a view of an input
 
 
 class NodeModule(torch.nn.Module):
@@ -213,7 +228,7 @@ def keep_outputs(graph, names):
 
 
 class GraphModule(torch.nn.Module):
-    """The whole graph. Activations run in place where nothing else reads what they overwrite, as the official networks do."""
+    """The whole graph. Activations run in place where nothing else reads what they overwrite, as networks do."""
 
     def __init__(self, graph, weights):
         super().__init__()
@@ -224,17 +239,23 @@ class GraphModule(torch.nn.Module):
         self.output_names = [output["name"] for output in graph["outputs"]]
         self.output_values = [output["value"] for output in graph["outputs"]]
         self.nodes = torch.nn.ModuleList(
-            NodeModule(node, weights, readers[node["in"][0]] == 1 and maker.get(node["in"][0]) in OWN_RESULT) for node in graph["nodes"])
+            NodeModule(node, weights, readers[node["in"][0]] == 1 and maker.get(node["in"][0]) in OWN_RESULT)
+            for node in graph["nodes"]
+        )
         last = {name: index for index, node in enumerate(graph["nodes"]) for name in node["in"]}
-        self.finished = [[name for name in set(node["in"]) if last[name] == index and name not in self.output_values]
-                         for index, node in enumerate(graph["nodes"])]
+        self.finished = [
+            [name for name in set(node["in"]) if last[name] == index and name not in self.output_values]
+            for index, node in enumerate(graph["nodes"])
+        ]
         self.eval()
 
     def forward(self, *images):
         values = {}
         for entry, image in zip(self.inputs, images):
             picture = entry.get("dtype") == "u8"  # its name stands for the normalised picture
-            values[entry["name"]] = preprocess(None, [image], entry.get("mean", [0]), entry.get("std", [1])) if picture else image
+            values[entry["name"]] = (
+                preprocess(None, [image], entry.get("mean", [0]), entry.get("std", [1])) if picture else image
+            )
         for node, finished in zip(self.nodes, self.finished):
             sources, result = node.source
             try:
@@ -294,7 +315,9 @@ def main():
             images.append(as_image(tensors[f"input.{entry['name']}"]))
         with torch.no_grad():
             outputs = module(*images)
-        safetensors_io.write(options.output, {f"output.{name}": value.numpy() for name, value in zip(module.output_names, outputs)})
+        safetensors_io.write(
+            options.output, {f"output.{name}": value.numpy() for name, value in zip(module.output_names, outputs)}
+        )
     except (GraphError, OSError, ValueError) as error:
         print(f"graph_to_torch.py: {error}", file=sys.stderr)
         return 1

@@ -1,4 +1,5 @@
-"""Reading and writing safetensors files with NumPy alone: 8 bytes of header length, a JSON header, the tensors' bytes."""
+"""Safetensors files, read and written with NumPy alone: 8 bytes of header length, a JSON header, the tensors' bytes."""
+
 import json
 import os
 import struct
@@ -22,8 +23,11 @@ def write(path, tensors, metadata=None):
     order = sorted(tensors, key=lambda name: (-tensors[name].dtype.itemsize, name))
     for name in order:
         array = tensors[name]
-        header[name] = {"dtype": NAMES[array.dtype], "shape": list(array.shape),
-                        "data_offsets": [offset, offset + array.nbytes]}
+        header[name] = {
+            "dtype": NAMES[array.dtype],
+            "shape": list(array.shape),
+            "data_offsets": [offset, offset + array.nbytes],
+        }
         offset += array.nbytes
     text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
     text += b" " * (-len(text) % 8)
@@ -54,9 +58,9 @@ def read(path):
     if length > MAX_HEADER_BYTES or 8 + length > len(data):
         raise ValueError(f"has a header of {length} bytes, more than the file holds")
     try:
-        header = json.loads(data[8:8 + length])
+        header = json.loads(data[8 : 8 + length])
         metadata = header.pop("__metadata__", {})
-        body, tensors = memoryview(data)[8 + length:], {}
+        body, tensors = memoryview(data)[8 + length :], {}
         for name, entry in header.items():
             begin, end = entry["data_offsets"]
             if not 0 <= begin <= end <= len(body):

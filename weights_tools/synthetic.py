@@ -1,9 +1,10 @@
 """Weights and photographs made from names alone, for tests and benchmarks without trained weights.
 
-    u(name, k) = 2 (hash(name, k) >> 40) / 2^24 - 1, in [-1, 1); hash = splitmix64, started at the FNV-1a hash of the name
+    u(name, k) = 2 (hash(name, k) >> 40) / 2^24 - 1, in [-1, 1); hash = splitmix64 from the name's FNV-1a hash
 
 The same numbers, bit for bit, as `fathom_weights synthesize` writes.
 """
+
 import numpy as np
 
 

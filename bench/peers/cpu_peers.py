@@ -3,12 +3,13 @@
 
     cpu_peers.py [NETWORK[@WxH] | MODEL.safetensors[@WxH] ...] [--programs build/default] [--rounds 5] [-o FILE.json]
 
-WxH is the network's own size unless given. Per network: weights are synthesized, both sides' outputs compared (error within 1e-4
-of the range), PyTorch's variants tried, and the fastest eager and the fastest compiled one timed against Fathom: each round runs
-Fathom, then PyTorch. A time is the median of the rounds' medians, a ratio the median of the rounds' ratios (PyTorch / Fathom:
-above 1 Fathom is faster). Both start from the same u8 photograph and compute the primary output alone. The JSON tells the
-machine, the versions and this command.
+WxH is the network's own size unless given. Per network: weights are synthesized, both sides' outputs compared (error
+within 1e-4 of the range), PyTorch's variants tried, and the fastest eager and the fastest compiled one timed against
+Fathom: each round runs Fathom, then PyTorch. A time is the median of the rounds' medians, a ratio the median of the
+rounds' ratios (PyTorch / Fathom, above 1: Fathom is faster). Both start from the same u8 picture and compute the primary
+output alone. The JSON tells the machine, the versions and this command.
 """
+
 import argparse
 import datetime
 import json
@@ -81,8 +82,11 @@ def milliseconds(run, seconds):
 
 def variants(graph, weights, images):
     """The ways PyTorch runs a graph: (name, a function that prepares one and returns a function of nothing)."""
+
     def module(layout):
-        return graph_to_torch.GraphModule(graph, weights).to(memory_format=layout), [image.contiguous(memory_format=layout) for image in images]
+        return graph_to_torch.GraphModule(graph, weights).to(memory_format=layout), [
+            image.contiguous(memory_format=layout) for image in images
+        ]
 
     def eager(layout):
         run, inputs = module(layout)
@@ -128,8 +132,24 @@ def fastest_variants(candidates, expected):
 
 def fathom_milliseconds(options, model, size, folder):
     report = os.path.join(folder, "fps.json")
-    call(options.bench, "fps", "--model", model, "--size", size, "--batch", "1", "--device", "cpu", "--threads", str(options.threads),
-         "--seconds", str(options.seconds), "--json", report)
+    call(
+        options.bench,
+        "fps",
+        "--model",
+        model,
+        "--size",
+        size,
+        "--batch",
+        "1",
+        "--device",
+        "cpu",
+        "--threads",
+        str(options.threads),
+        "--seconds",
+        str(options.seconds),
+        "--json",
+        report,
+    )
     with open(report, encoding="utf-8") as file:
         (row,) = json.load(file)["rows"]
     return row["median_ms"]
@@ -155,7 +175,10 @@ def compare(network, size, options, folder):
     images = [graph_to_torch.as_image(pictures[name]) for name in names]
     with torch.no_grad():
         everything = graph_to_torch.GraphModule(graph, weights)
-        errors = {name: relative_error(ours[f"output.{name}"], value.numpy()) for name, value in zip(everything.output_names, everything(*images))}
+        errors = {
+            name: relative_error(ours[f"output.{name}"], value.numpy())
+            for name, value in zip(everything.output_names, everything(*images))
+        }
         if max(errors.values()) > TOLERANCE:
             raise Problem(f"{network}: Fathom and PyTorch disagree, errors {errors}")
         primary = graph["outputs"][0]["name"]
@@ -172,9 +195,19 @@ def compare(network, size, options, folder):
     medians = {name: round(statistics.median(times[name] for times in rounds), 4) for name in rounds[0]}
     ratios = {name: statistics.median(times[name] / times["fathom"] for times in rounds) for name in peers}
     eager, best = next(name for name in peers if name.startswith("eager")), min(ratios, key=ratios.get)
-    return {"network": os.path.basename(network), "size": size, "batch": 1, "median_ms": medians, "eager": eager, "best_peer": best,
-            "ratio_eager": round(ratios[eager], 4), "ratio_best": round(ratios[best], 4), "largest_error": max(errors.values()),
-            "refused_variants": refused, "rounds_ms": [{name: round(value, 4) for name, value in times.items()} for times in rounds]}
+    return {
+        "network": os.path.basename(network),
+        "size": size,
+        "batch": 1,
+        "median_ms": medians,
+        "eager": eager,
+        "best_peer": best,
+        "ratio_eager": round(ratios[eager], 4),
+        "ratio_best": round(ratios[best], 4),
+        "largest_error": max(errors.values()),
+        "refused_variants": refused,
+        "rounds_ms": [{name: round(value, 4) for name, value in times.items()} for times in rounds],
+    }
 
 
 def progress(text):
@@ -187,7 +220,8 @@ def geometric_mean(values):
 
 
 def print_row(*cells):
-    print(f"{cells[0]:28} {cells[1]:>9} {cells[2]:>10} {cells[3]:>10} {cells[4]:>7} {cells[5]:>10} {cells[6]:>7}  {cells[7]}", flush=True)
+    *aligned, last = cells
+    print(f"{aligned[0]:28}", *[f"{cell:>10}" for cell in aligned[1:]], f" {last}", flush=True)
 
 
 def run(options):
@@ -218,16 +252,34 @@ def run(options):
                 continue
         rows.append(row)
         ms = row["median_ms"]
-        print_row(row["network"], size, f"{ms['fathom']:.2f}", f"{ms[row['eager']]:.2f}", f"{row['ratio_eager']:.2f}",
-                  f"{ms[row['best_peer']]:.2f}", f"{row['ratio_best']:.2f}", row["best_peer"])
+        print_row(
+            row["network"],
+            size,
+            f"{ms['fathom']:.2f}",
+            f"{ms[row['eager']]:.2f}",
+            f"{row['ratio_eager']:.2f}",
+            f"{ms[row['best_peer']]:.2f}",
+            f"{row['ratio_best']:.2f}",
+            row["best_peer"],
+        )
     if not rows:
         raise Problem("no network could be compared")
     means = {kind: round(geometric_mean([row[kind] for row in rows]), 4) for kind in ("ratio_eager", "ratio_best")}
-    print_row("geometric mean", "", "", "", f"{means['ratio_eager']:.2f}", "", f"{means['ratio_best']:.2f}", f"of {len(rows)}")
-    report = {"date": datetime.date.today().isoformat(), "command": shlex.join([os.path.basename(sys.argv[0]), *sys.argv[1:]]),
-              "machine": {"cpu": cpu_name(), "cores": os.cpu_count(), "system": platform.platform()},
-              "torch": torch.__version__, "blas": "openblas" if loaded("openblas") else "mkl", "threads": options.threads,
-              "rounds": options.rounds, "geometric_mean": means, "rows": rows, "not_compared": skipped}
+    print_row(
+        "geometric mean", "", "", "", f"{means['ratio_eager']:.2f}", "", f"{means['ratio_best']:.2f}", f"of {len(rows)}"
+    )
+    report = {
+        "date": datetime.date.today().isoformat(),
+        "command": shlex.join([os.path.basename(sys.argv[0]), *sys.argv[1:]]),
+        "machine": {"cpu": cpu_name(), "cores": os.cpu_count(), "system": platform.platform()},
+        "torch": torch.__version__,
+        "blas": "openblas" if loaded("openblas") else "mkl",
+        "threads": options.threads,
+        "rounds": options.rounds,
+        "geometric_mean": means,
+        "rows": rows,
+        "not_compared": skipped,
+    }
     path = options.output or os.path.join(ROOT, "bench", "results", f"cpu_peers_{report['date']}.json")
     with open(path, "w", encoding="utf-8") as file:
         json.dump(report, file, indent=1)
@@ -238,7 +290,12 @@ def run(options):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("networks", nargs="*", metavar="NETWORK[@WxH]", help="names or model files; by default all, at their papers' sizes")
+    parser.add_argument(
+        "networks",
+        nargs="*",
+        metavar="NETWORK[@WxH]",
+        help="names or model files; by default all, at their papers' sizes",
+    )
     parser.add_argument("--programs", default=os.path.join(ROOT, "build", "default"), help="the build folder")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=5)

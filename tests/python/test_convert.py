@@ -1,4 +1,5 @@
-"""convert.py on checkpoints as PyTorch writes them and as attackers would. Needs NumPy; files are written with PyTorch."""
+"""convert.py on checkpoints as PyTorch writes them, and as attackers would."""
+
 import contextlib
 import io
 import json
@@ -86,11 +87,16 @@ class Case(unittest.TestCase):
         return said
 
     def hr_depth(self, encoder_options={}, depth_options={}):
-        """Official files: the encoder with its classifier and settings, the decoder with every layer under two names."""
+        """Official files: the encoder with classifier and settings, the decoder with every layer under two names."""
         encoder = fill(resnet18("encoder."))
         encoder.update(height=320, width=1024, use_stereo=True)
-        convs = fill({f"convs.{name}.conv.{part}": shape for name in ("X_00_Conv_0", "X_10_Conv_1", "dispConvScale0")
-                      for part, shape in (("weight", (2, 2, 3, 3)), ("bias", (2,)))})
+        convs = fill(
+            {
+                f"convs.{name}.conv.{part}": shape
+                for name in ("X_00_Conv_0", "X_10_Conv_1", "dispConvScale0")
+                for part, shape in (("weight", (2, 2, 3, 3)), ("bias", (2,)))
+            }
+        )
         numbers = {"X_00_Conv_0": 0, "X_10_Conv_1": 20, "dispConvScale0": 29}
         depth = OrderedDict(convs)
         for key, value in convs.items():
@@ -102,7 +108,11 @@ class Case(unittest.TestCase):
 class HRDepth(Case):
     def expected(self):
         tensors = {f"encoder.{key}": value for key, value in fill(resnet18("encoder.")).items()}
-        tensors = {key: value for key, value in tensors.items() if not key.endswith("num_batches_tracked") and ".fc." not in key}
+        tensors = {
+            key: value
+            for key, value in tensors.items()
+            if not key.endswith("num_batches_tracked") and ".fc." not in key
+        }
         for name in ("X_10_Conv_1", "dispConvScale0"):
             for part, shape in (("weight", (2, 2, 3, 3)), ("bias", (2,))):
                 key = f"convs.{name}.conv.{part}"
@@ -118,7 +128,9 @@ class HRDepth(Case):
 
     def test_both_layouts(self):
         for encoder_options, depth_options in (({}, {}), (LEGACY, LEGACY), ({}, LEGACY)):
-            tensors, metadata = self.convert("--architecture", "hr_depth", *self.hr_depth(encoder_options, depth_options))
+            tensors, metadata = self.convert(
+                "--architecture", "hr_depth", *self.hr_depth(encoder_options, depth_options)
+            )
             self.check(tensors)
             self.assertEqual(metadata["fathom.architecture"], "hr_depth")
             self.assertEqual(json.loads(metadata["fathom.config"]), {"input_width": 1024, "input_height": 320})
@@ -135,7 +147,9 @@ class HRDepth(Case):
         files = self.hr_depth()
         for name in files:
             contents = torch.load(name)
-            torch.save({f"module.{key}" if torch.is_tensor(value) else key: value for key, value in contents.items()}, name)
+            torch.save(
+                {f"module.{key}" if torch.is_tensor(value) else key: value for key, value in contents.items()}, name
+            )
         self.check(self.convert("--architecture", "hr_depth", *files)[0])
 
     def test_a_second_name_with_other_values_is_refused(self):
@@ -147,7 +161,9 @@ class HRDepth(Case):
 
     def test_torchvision_encoder(self):
         files = self.hr_depth()
-        tensors = self.convert("--architecture", "hr_depth", self.save("resnet18-f37072fd.pth", fill(resnet18())), files[1])[0]
+        tensors = self.convert(
+            "--architecture", "hr_depth", self.save("resnet18-f37072fd.pth", fill(resnet18())), files[1]
+        )[0]
         self.assertEqual(sorted(tensors), sorted(self.expected()))
 
     def test_a_missing_file_of_the_two(self):
@@ -171,19 +187,28 @@ class HRDepth(Case):
 
     def test_config(self):
         files = self.hr_depth()
-        _, metadata = self.convert("--architecture", "hr_depth", *files, "--config", '{"input_width": 640, "unit": "m"}')
+        _, metadata = self.convert(
+            "--architecture", "hr_depth", *files, "--config", '{"input_width": 640, "unit": "m"}'
+        )
         self.assertEqual(json.loads(metadata["fathom.config"]), {"input_width": 640, "input_height": 320, "unit": "m"})
         os.unlink(self.path("out.safetensors"))
-        self.assertIn("input_hight", self.refuse("--architecture", "hr_depth", *files, "--config", '{"input_hight": 1}'))
+        self.assertIn(
+            "input_hight", self.refuse("--architecture", "hr_depth", *files, "--config", '{"input_hight": 1}')
+        )
         self.assertIn("not JSON", self.refuse("--architecture", "hr_depth", *files, "--config", "{"))
         self.assertIn("a JSON object", self.refuse("--architecture", "hr_depth", *files, "--config", "[]"))
 
     def test_stereo_training_gives_metres(self):
         encoder = fill(resnet18("encoder."))
         encoder.update(height=192, width=640, use_stereo=True)
-        files = [self.save("encoder.pth", encoder), self.save("depth.pth", fill({"decoder.0.conv.conv.weight": (2, 2, 3, 3)}))]
+        files = [
+            self.save("encoder.pth", encoder),
+            self.save("depth.pth", fill({"decoder.0.conv.conv.weight": (2, 2, 3, 3)})),
+        ]
         _, metadata = self.convert("--architecture", "monodepth2_resnet18", *files)
-        self.assertEqual(json.loads(metadata["fathom.config"]), {"input_width": 640, "input_height": 192, "unit": "m", "scale": 5.4})
+        self.assertEqual(
+            json.loads(metadata["fathom.config"]), {"input_width": 640, "input_height": 192, "unit": "m", "scale": 5.4}
+        )
 
     def test_same_bytes_again(self):
         contents = []
@@ -212,36 +237,73 @@ class HRDepth(Case):
         self.assertEqual(tensors["encoder.encoder.conv1.weight"].dtype, np.float16)
         self.assertEqual(tensors["encoder.encoder.bn1.running_var"].dtype, np.float32)
         self.assertEqual(tensors["depth.convs.X_10_Conv_1.conv.weight"].dtype, np.float32)  # beyond float16
-        np.testing.assert_allclose(tensors["encoder.encoder.conv1.weight"], self.expected()["encoder.encoder.conv1.weight"], atol=1e-3)
+        np.testing.assert_allclose(
+            tensors["encoder.encoder.conv1.weight"], self.expected()["encoder.encoder.conv1.weight"], atol=1e-3
+        )
 
 
 class OtherFamilies(Case):
     def test_pose(self):
-        files = [self.save("pose_encoder.pth", fill(resnet18("encoder."))),
-                 self.save("pose.pth", fill({f"net.{n}.{part}": (2,) for n in range(4) for part in ("weight", "bias")}))]
+        files = [
+            self.save("pose_encoder.pth", fill(resnet18("encoder."))),
+            self.save("pose.pth", fill({f"net.{n}.{part}": (2,) for n in range(4) for part in ("weight", "bias")})),
+        ]
         tensors = self.convert("--architecture", "pose_resnet18", *files)[0]
         self.assertIn("pose_encoder.encoder.layer4.1.bn2.weight", tensors)
         self.assertIn("pose.net.3.bias", tensors)
         cnn = self.save("pose.pth", fill({"net.6.weight": (2, 2, 3, 3), "pose_conv.bias": (6,)}))
-        self.assertEqual(sorted(self.convert("--architecture", "pose_cnn", cnn)[0]), ["pose.net.6.weight", "pose.pose_conv.bias"])
+        self.assertEqual(
+            sorted(self.convert("--architecture", "pose_cnn", cnn)[0]), ["pose.net.6.weight", "pose.pose_conv.bias"]
+        )
 
     def test_rside_as_pytorch_03_wrote_it(self):
-        old = {"module.E.features.conv0.weight": (2, 3, 7, 7), "module.D.conv.weight": (2, 2, 1, 1), "module.MFF.bn.weight": (2,),
-               "module.R.conv2.bias": (1,)}
-        for part, shape in (("norm.1.running_mean", (2,)), ("conv.1.weight", (2, 2, 1, 1)), ("norm.2.bias", (2,)),
-                            ("conv.2.weight", (2, 2, 3, 3))):
+        old = {
+            "module.E.features.conv0.weight": (2, 3, 7, 7),
+            "module.D.conv.weight": (2, 2, 1, 1),
+            "module.MFF.bn.weight": (2,),
+            "module.R.conv2.bias": (1,),
+        }
+        for part, shape in (
+            ("norm.1.running_mean", (2,)),
+            ("conv.1.weight", (2, 2, 1, 1)),
+            ("norm.2.bias", (2,)),
+            ("conv.2.weight", (2, 2, 3, 3)),
+        ):
             old[f"module.E.features.denseblock3.denselayer36.{part}"] = shape
-        tensors = self.convert("--architecture", "rside_densenet161", self.save("model_densenet", fill(old), **LEGACY))[0]
+        tensors = self.convert("--architecture", "rside_densenet161", self.save("model_densenet", fill(old), **LEGACY))[
+            0
+        ]
         layer = "E.features.denseblock3.denselayer36."
-        self.assertEqual(sorted(tensors), sorted(
-            ["E.features.conv0.weight", "D.conv.weight", "MFF.bn.weight", "R.conv2.bias", layer + "norm1.running_mean",
-             layer + "conv1.weight", layer + "norm2.bias", layer + "conv2.weight"]))
-        np.testing.assert_array_equal(tensors[layer + "conv2.weight"],
-                                      synthetic.parameter(f"module.{layer}conv.2.weight", (2, 2, 3, 3)))
+        self.assertEqual(
+            sorted(tensors),
+            sorted(
+                [
+                    "E.features.conv0.weight",
+                    "D.conv.weight",
+                    "MFF.bn.weight",
+                    "R.conv2.bias",
+                    layer + "norm1.running_mean",
+                    layer + "conv1.weight",
+                    layer + "norm2.bias",
+                    layer + "conv2.weight",
+                ]
+            ),
+        )
+        np.testing.assert_array_equal(
+            tensors[layer + "conv2.weight"], synthetic.parameter(f"module.{layer}conv.2.weight", (2, 2, 3, 3))
+        )
 
     def test_cadene_senet_as_initialisation(self):
-        senet = self.save("senet154-c7b49a05.pth", fill({"layer0.conv1.weight": (2, 3, 3, 3), "layer2.7.se_module.fc1.bias": (2,),
-                                                         "last_linear.weight": (10, 2)}))
+        senet = self.save(
+            "senet154-c7b49a05.pth",
+            fill(
+                {
+                    "layer0.conv1.weight": (2, 3, 3, 3),
+                    "layer2.7.se_module.fc1.bias": (2,),
+                    "last_linear.weight": (10, 2),
+                }
+            ),
+        )
         self.assertIn("D.*, MFF.*, R.*", self.refuse("--architecture", "rside_senet154", senet))
         self.assertIn("up1.*, up2.*", self.refuse("--architecture", "drnet_senet154", senet))
         rest = self.save("rest.pth", fill({"D.conv.weight": (2, 2), "MFF.bn.weight": (2,), "R.conv2.bias": (1,)}))
@@ -250,10 +312,20 @@ class OtherFamilies(Case):
         self.assertNotIn("last_linear", " ".join(tensors))
 
     def test_fill(self):
-        shapes = {"backbone.conv1.weight": (2, 3, 7, 7), "backbone.layer3.5.bn3.weight": (2,), "up1.0.0.weight": (2, 2, 1, 1), "up2.5.bias": (1,)}
+        shapes = {
+            "backbone.conv1.weight": (2, 3, 7, 7),
+            "backbone.layer3.5.bn3.weight": (2,),
+            "up1.0.0.weight": (2, 2, 1, 1),
+            "up2.5.bias": (1,),
+        }
         base = {key: synthetic.parameter(key, shape) for key, shape in shapes.items()}
         safetensors_io.write(self.path("base"), base, {"fathom.architecture": "drnet_resnet50"})
-        given = {"conv1.weight": (2, 3, 7, 7), "layer3.5.bn3.weight": (2,), "fc.bias": (10,), "bn1.num_batches_tracked": ()}
+        given = {
+            "conv1.weight": (2, 3, 7, 7),
+            "layer3.5.bn3.weight": (2,),
+            "fc.bias": (10,),
+            "bn1.num_batches_tracked": (),
+        }
         backbone = self.save("resnet50.pth", fill(given))
         arguments = ["--architecture", "drnet_resnet50", backbone, "--fill", self.path("base")]
         status, said = self.run_convert(*arguments)
@@ -261,7 +333,9 @@ class OtherFamilies(Case):
         self.assertIn("2 tensors from", said)
         tensors = safetensors_io.read(self.path("out.safetensors"))[0]
         self.assertEqual(sorted(tensors), sorted(shapes))
-        np.testing.assert_array_equal(tensors["backbone.conv1.weight"], synthetic.parameter("conv1.weight", (2, 3, 7, 7)))
+        np.testing.assert_array_equal(
+            tensors["backbone.conv1.weight"], synthetic.parameter("conv1.weight", (2, 3, 7, 7))
+        )
         np.testing.assert_array_equal(tensors["up2.5.bias"], base["up2.5.bias"])
         os.unlink(self.path("out.safetensors"))
         torch.save(fill({**given, "conv1.weight": (2, 3, 3, 3)}), backbone)
@@ -271,8 +345,14 @@ class OtherFamilies(Case):
         self.assertIn("not a drnet_resnet152", self.refuse("--architecture", "drnet_resnet152", *arguments[2:]))
 
     def test_umich(self):
-        state = fill({"encoder.backbone.features.18.0.weight": (2, 2, 1, 1), "encoder.backbone.classifier.1.bias": (10,),
-                      "decoder.conv3.bias": (1,), "encoder.backbone.features.0.1.num_batches_tracked": ()})
+        state = fill(
+            {
+                "encoder.backbone.features.18.0.weight": (2, 2, 1, 1),
+                "encoder.backbone.classifier.1.bias": (10,),
+                "decoder.conv3.bias": (1,),
+                "encoder.backbone.features.0.1.num_batches_tracked": (),
+            }
+        )
         stats = {"loss": [np.float64(0.25), 1.0], "best": np.arange(3.0)}
         for options in ({}, LEGACY):
             file = self.save("checkpoint.tar", {"epoch": 7, "state_dict": state, "stats": stats}, **options)
@@ -280,17 +360,25 @@ class OtherFamilies(Case):
             self.assertEqual(sorted(tensors), ["decoder.conv3.bias", "encoder.backbone.features.18.0.weight"])
 
     def test_refinenet(self):
-        shapes = {"layer1.0.weight": (2, 3, 3, 3), "layer8.0.output.2.1.bias": (2,), "conv_adapt4.weight": (2, 2, 1, 1),
-                  "crp1.0.1_outvar_dimred.weight": (2, 1, 1, 1), "pre_segm.weight": (2, 1, 1, 1), "segm.bias": (40,), "depth.bias": (1,)}
+        shapes = {
+            "layer1.0.weight": (2, 3, 3, 3),
+            "layer8.0.output.2.1.bias": (2,),
+            "conv_adapt4.weight": (2, 2, 1, 1),
+            "crp1.0.1_outvar_dimred.weight": (2, 1, 1, 1),
+            "pre_segm.weight": (2, 1, 1, 1),
+            "segm.bias": (40,),
+            "depth.bias": (1,),
+        }
         surface = {"normal.bias": (3,), "pre_normal.weight": (2, 1, 1, 1)}
-        tensors = self.convert("--architecture", "refinenet_mobilenetv2", self.save("mtrf.ckpt", fill({**shapes, **surface})))[0]
+        tensors = self.convert(
+            "--architecture", "refinenet_mobilenetv2", self.save("mtrf.ckpt", fill({**shapes, **surface}))
+        )[0]
         self.assertEqual(sorted(tensors), sorted(shapes))
 
     def test_every_architecture_keeps_its_own_names(self):
         for name, architecture in families.ARCHITECTURES.items():
             for need in architecture.needs:
                 self.assertEqual(families.place(architecture, need + "weight"), need + "weight", name)
-
 
     def test_every_architecture_places_its_official_keys(self):
         """The key lists that the networks' builders are tested by: every key stays, or is one that nothing reads."""
@@ -308,17 +396,33 @@ class OtherFamilies(Case):
                     self.assertRegex(key, r"num_batches_tracked$|\.(fc|classifier)\.|X_0[0-3]_Conv_0", name)
                 else:
                     self.assertEqual(place, key, name)
-                official = re.sub(r"^(pose_encoder|encoder(?=\.encoder)|depth|pose)\.", "", key) if name.startswith(PARTS) else key
+                official = (
+                    re.sub(r"^(pose_encoder|encoder(?=\.encoder)|depth|pose)\.", "", key)
+                    if name.startswith(PARTS)
+                    else key
+                )
                 self.assertEqual(families.place(architecture, official), place, f"{name}: {official}")
             for need in architecture.needs:
                 self.assertTrue(any(place and place.startswith(need) for place in placed.values()), f"{name}: {need}")
 
 
 class Graphs(Case):
-    graph = {"version": 1, "inputs": [{"name": "image", "dtype": "u8"}],
-             "nodes": [{"op": "Conv2d", "name": "a", "in": ["image"], "out": ["a"], "weight": "encoder.a.weight", "bias": "encoder.a.bias"},
-                       {"op": "Conv2d", "name": "b", "in": ["a"], "out": ["b"], "weight": "loose.weight"}],
-             "outputs": [{"name": "depth", "value": "b", "kind": "depth", "scale": 1}]}
+    graph = {
+        "version": 1,
+        "inputs": [{"name": "image", "dtype": "u8"}],
+        "nodes": [
+            {
+                "op": "Conv2d",
+                "name": "a",
+                "in": ["image"],
+                "out": ["a"],
+                "weight": "encoder.a.weight",
+                "bias": "encoder.a.bias",
+            },
+            {"op": "Conv2d", "name": "b", "in": ["a"], "out": ["b"], "weight": "loose.weight"},
+        ],
+        "outputs": [{"name": "depth", "value": "b", "kind": "depth", "scale": 1}],
+    }
 
     def write_graph(self, text):
         with open(self.path("net.json"), "w") as file:
@@ -338,7 +442,9 @@ class Graphs(Case):
         self.assertIn("training.only", self.run_convert("--graph", path, *files)[1])
         os.rename(files[0], self.path("renamed.pth"))
         os.unlink(self.path("out.safetensors"))
-        self.assertIn("encoder.a.bias, encoder.a.weight", self.refuse("--graph", path, self.path("renamed.pth"), files[1]))
+        self.assertIn(
+            "encoder.a.bias, encoder.a.weight", self.refuse("--graph", path, self.path("renamed.pth"), files[1])
+        )
         self.convert("--graph", path, "encoder=" + self.path("renamed.pth"), files[1])
 
     def test_bad_graphs(self):
@@ -354,9 +460,18 @@ class Tensors(Case):
     def test_views_and_types(self):
         base = torch.arange(60, dtype=torch.float32)
         contents = OrderedDict(
-            slice=base[7:19], matrix=base.view(3, 20)[:, ::2].t(), channels_last=torch.rand(2, 5, 3, 4).to(memory_format=torch.channels_last),
-            double=torch.rand(3, dtype=torch.float64), half=torch.rand(4, 2).half(), brain=torch.randn(5, 3).bfloat16().t(), empty=torch.empty(0, 3),
-            scalar=torch.tensor(2.5), whole=torch.arange(5), parameter=torch.nn.Parameter(torch.rand(2, 2)), flag=torch.tensor([True, False]))
+            slice=base[7:19],
+            matrix=base.view(3, 20)[:, ::2].t(),
+            channels_last=torch.rand(2, 5, 3, 4).to(memory_format=torch.channels_last),
+            double=torch.rand(3, dtype=torch.float64),
+            half=torch.rand(4, 2).half(),
+            brain=torch.randn(5, 3).bfloat16().t(),
+            empty=torch.empty(0, 3),
+            scalar=torch.tensor(2.5),
+            whole=torch.arange(5),
+            parameter=torch.nn.Parameter(torch.rand(2, 2)),
+            flag=torch.tensor([True, False]),
+        )
         for options in ({}, LEGACY):
             loaded = checkpoint.load(self.save("t.pth", contents, **options))
             for key, value in contents.items():
@@ -367,8 +482,13 @@ class Tensors(Case):
                 np.testing.assert_array_equal(loaded[key], expected, key)
 
     def test_safetensors_round_trip(self):
-        tensors = {"b": np.arange(6, dtype=np.float16).reshape(2, 3), "a": np.ones((2, 1), np.float32), "c": np.zeros((), np.int64),
-                   "d": np.arange(3, dtype=np.uint8), "ü": np.zeros((0, 2), np.float32)}
+        tensors = {
+            "b": np.arange(6, dtype=np.float16).reshape(2, 3),
+            "a": np.ones((2, 1), np.float32),
+            "c": np.zeros((), np.int64),
+            "d": np.arange(3, dtype=np.uint8),
+            "ü": np.zeros((0, 2), np.float32),
+        }
         safetensors_io.write(self.path("t.safetensors"), tensors, {"note": "ä"})
         loaded, metadata = safetensors_io.read(self.path("t.safetensors"))
         self.assertEqual(metadata, {"note": "ä"})
@@ -377,8 +497,13 @@ class Tensors(Case):
             np.testing.assert_array_equal(loaded[name], array)
 
     def test_synthetic_values(self):
-        self.assertEqual(synthetic.parameter("encoder.conv1.weight", (4,))[0], np.float32(0.5 + 0.25 * synthetic.uniform("encoder.conv1.weight", 1)[0]))
-        np.testing.assert_allclose(synthetic.uniform("encoder.conv1.weight", 4), [0.933756, 0.5681273, -0.14451921, -0.3249191], rtol=1e-6)
+        self.assertEqual(
+            synthetic.parameter("encoder.conv1.weight", (4,))[0],
+            np.float32(0.5 + 0.25 * synthetic.uniform("encoder.conv1.weight", 1)[0]),
+        )
+        np.testing.assert_allclose(
+            synthetic.uniform("encoder.conv1.weight", 4), [0.933756, 0.5681273, -0.14451921, -0.3249191], rtol=1e-6
+        )
         self.assertEqual(synthetic.image(5, 7).shape, (5, 7, 3))
 
 
@@ -400,7 +525,12 @@ class Hostile(Case):
 
     def test_code_is_refused(self):
         mark = self.path("executed")
-        for call in ((os.system, f"touch {mark}"), (eval, f"open({mark!r}, 'w')"), (getattr, "", "join"), (torch.load, mark)):
+        for call in (
+            (os.system, f"touch {mark}"),
+            (eval, f"open({mark!r}, 'w')"),
+            (getattr, "", "join"),
+            (torch.load, mark),
+        ):
             for options in ({}, LEGACY, {**LEGACY, "pickle_protocol": 4}):
                 self.save("evil.pth", {"a.weight": torch.ones(2), "b": Evil(*call)}, **options)
                 self.assertIn("which is refused", self.load_error("evil.pth"))
@@ -415,8 +545,12 @@ class Hostile(Case):
         self.assertIn("TorchScript", self.load_error("script.pt"))
 
     def test_not_a_checkpoint(self):
-        for name, contents, words in (("empty", b"", "not a PyTorch checkpoint"), ("text", b"<html>404</html>", "not a PyTorch checkpoint"),
-                                      ("pickle", pickle.dumps({"a": 1}, 2), "not one that torch.save wrote"), ("mark", b"\x80\x02", "is damaged")):
+        for name, contents, words in (
+            ("empty", b"", "not a PyTorch checkpoint"),
+            ("text", b"<html>404</html>", "not a PyTorch checkpoint"),
+            ("pickle", pickle.dumps({"a": 1}, 2), "not one that torch.save wrote"),
+            ("mark", b"\x80\x02", "is damaged"),
+        ):
             with open(self.path(name), "wb") as file:
                 file.write(contents)
             self.assertIn(words, self.load_error(name))
@@ -431,8 +565,15 @@ class Hostile(Case):
         self.assertIn("no parameters", self.refuse("--architecture", "hr_depth", self.path("nothing.pth")))
 
     def test_a_number_that_asks_for_memory(self):
-        for opcode in (b"r\xfe\xff\xff\x7f", b"B\xff\xff\xff\x7f", b"\x8d" + b"\xff" * 7 + b"\x00", b"\x95" + b"\xff" * 7 + b"\x00"):
-            data = b"".join(pickle.dumps(plain, 2) for plain in (checkpoint.LEGACY_MAGIC, 1001, {"little_endian": True}))
+        for opcode in (
+            b"r\xfe\xff\xff\x7f",
+            b"B\xff\xff\xff\x7f",
+            b"\x8d" + b"\xff" * 7 + b"\x00",
+            b"\x95" + b"\xff" * 7 + b"\x00",
+        ):
+            data = b"".join(
+                pickle.dumps(plain, 2) for plain in (checkpoint.LEGACY_MAGIC, 1001, {"little_endian": True})
+            )
             with open(self.path("large.pth"), "wb") as file:
                 file.write(data + b"\x80\x04}" + opcode + b".")
             self.load_error("large.pth")
@@ -463,12 +604,15 @@ class Hostile(Case):
 
     def craft(self, tensor_arguments, numbers=4):
         """A legacy file whose one tensor has these (offset, shape, stride) over `numbers` floats."""
+
         class Storage:
             pass
 
         class Writer(pickle.Pickler):
             def persistent_id(self, value):
-                return ("storage", torch.FloatStorage, "0", "cpu", numbers, None) if isinstance(value, Storage) else None
+                return (
+                    ("storage", torch.FloatStorage, "0", "cpu", numbers, None) if isinstance(value, Storage) else None
+                )
 
         class Tensor:
             def __reduce__(self):
@@ -484,8 +628,18 @@ class Hostile(Case):
     def test_views_beyond_their_storage(self):
         self.craft((1, (3,), (1,)))
         np.testing.assert_array_equal(checkpoint.load(self.path("crafted.pth"))["t.weight"], [2, 3, 4])
-        for arguments in ((2, (3,), (1,)), (0, (5,), (1,)), (0, (2, 2), (1, 3)), (-1, (2,), (1,)), (3, (2,), (-1,)), (0, (2,), (1, 1)),
-                          (2**62, (2,), (2**62,)), (0, (2**40,), (0,)), (0, (2**32, 2**32), (0, 0)), (0, (-1,), (1,))):
+        for arguments in (
+            (2, (3,), (1,)),
+            (0, (5,), (1,)),
+            (0, (2, 2), (1, 3)),
+            (-1, (2,), (1,)),
+            (3, (2,), (-1,)),
+            (0, (2,), (1, 1)),
+            (2**62, (2,), (2**62,)),
+            (0, (2**40,), (0,)),
+            (0, (2**32, 2**32), (0, 0)),
+            (0, (-1,), (1,)),
+        ):
             self.craft(arguments)
             self.load_error("crafted.pth")
 
@@ -499,17 +653,25 @@ class Hostile(Case):
             self.assertIn("inside a storage", self.load_error("crafted.pth"))
 
 
-@unittest.skipUnless(os.environ.get("FATHOM_RT_MONODEPTH_S"), "skipped: FATHOM_RT_MONODEPTH_S names no folder with RT-MonoDepth-S's checkpoints")
+@unittest.skipUnless(
+    os.environ.get("FATHOM_RT_MONODEPTH_S"),
+    "skipped: FATHOM_RT_MONODEPTH_S names no folder with RT-MonoDepth-S's checkpoints",
+)
 class RealCheckpoint(Case):
     def test_rt_monodepth_s(self):
         import graph_to_torch
+
         folder = os.environ["FATHOM_RT_MONODEPTH_S"]
         graph = os.path.join(os.path.dirname(convert.__file__), "examples", "rt_monodepth_s.json")
-        tensors, metadata = self.convert("--graph", graph, *[os.path.join(folder, name) for name in ("encoder.pth", "depth.pth")])
+        tensors, metadata = self.convert(
+            "--graph", graph, *[os.path.join(folder, name) for name in ("encoder.pth", "depth.pth")]
+        )
         self.assertEqual(json.loads(metadata["fathom.config"]), {"input_width": 640, "input_height": 192})
         image = np.rint(np.load(os.path.join(folder, "street_05_input.npy")) * 255).astype(np.uint8)
         with torch.no_grad():
-            disparity = graph_to_torch.GraphModule(json.loads(metadata["fathom.graph"]), tensors)(torch.from_numpy(image))[0].numpy()
+            disparity = graph_to_torch.GraphModule(json.loads(metadata["fathom.graph"]), tensors)(
+                torch.from_numpy(image)
+            )[0].numpy()
         self.assertLess(np.abs(disparity - np.load(os.path.join(folder, "street_05_disp0.npy"))).max(), 1e-5)
 
 

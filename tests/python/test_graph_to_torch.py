@@ -1,4 +1,5 @@
 """graph_to_torch.py: every op against its formula written in NumPy, and against the list of ops in engine/ops.hpp."""
+
 import inspect
 import os
 import re
@@ -24,16 +25,27 @@ def numbers(name, *shape):
 
 def run(nodes, data, weights={}, outputs=None):
     """The outputs of a graph of these nodes on float inputs a, b, c, ..."""
-    names = "abcdef"[:len(data)]
-    graph = {"version": 1, "inputs": [{"name": name} for name in names], "nodes": nodes,
-             "outputs": [{"name": value, "value": value} for value in outputs or [nodes[-1]["out"][0]]]}
+    names = "abcdef"[: len(data)]
+    graph = {
+        "version": 1,
+        "inputs": [{"name": name} for name in names],
+        "nodes": nodes,
+        "outputs": [{"name": value, "value": value} for value in outputs or [nodes[-1]["out"][0]]],
+    }
     with torch.no_grad():
         module = graph_to_torch.GraphModule(graph, weights)
         return [y.numpy() for y in module(*[torch.from_numpy(x.copy()) for x in data])]
 
 
 def one(op, data, weights={}, **fields):
-    node = {"op": op, "name": "n", "in": list("abcdef"[:len(data)]), "out": ["y"], **{key: key for key in weights}, **fields}
+    node = {
+        "op": op,
+        "name": "n",
+        "in": list("abcdef"[: len(data)]),
+        "out": ["y"],
+        **{key: key for key in weights},
+        **fields,
+    }
     return run([node], data, weights)[0]
 
 
@@ -48,8 +60,12 @@ def convolution(x, w, bias=None, stride=(1, 1), padding=(0, 0, 0, 0), dilation=(
     for g in range(groups):
         for a in range(kh):
             for b in range(kw):
-                part = x[:, g * per_group:(g + 1) * per_group, a * dilation[0]:, b * dilation[1]:][:, :, ::stride[0], ::stride[1]][:, :, :h, :v]
-                y[:, g * out_group:(g + 1) * out_group] += np.einsum("nchw,oc->nohw", part, w[g * out_group:(g + 1) * out_group, :, a, b])
+                part = x[:, g * per_group : (g + 1) * per_group, a * dilation[0] :, b * dilation[1] :][
+                    :, :, :: stride[0], :: stride[1]
+                ][:, :, :h, :v]
+                y[:, g * out_group : (g + 1) * out_group] += np.einsum(
+                    "nchw,oc->nohw", part, w[g * out_group : (g + 1) * out_group, :, a, b]
+                )
     return y + (0 if bias is None else bias[:, None, None])
 
 
@@ -57,26 +73,37 @@ def box(x, radius):
     y = np.empty(x.shape)
     for i in range(x.shape[2]):
         for j in range(x.shape[3]):
-            y[:, :, i, j] = x[:, :, max(0, i - radius):i + radius + 1, max(0, j - radius):j + radius + 1].mean((2, 3))
+            y[:, :, i, j] = x[:, :, max(0, i - radius) : i + radius + 1, max(0, j - radius) : j + radius + 1].mean(
+                (2, 3)
+            )
     return y
 
 
 def bilinear(x, height, width, align_corners):
     def lines(size, target):
-        position = np.arange(target) * ((size - 1) / max(target - 1, 1)) if align_corners else \
-            np.clip((np.arange(target) + 0.5) * size / target - 0.5, 0, None)
+        position = (
+            np.arange(target) * ((size - 1) / max(target - 1, 1))
+            if align_corners
+            else np.clip((np.arange(target) + 0.5) * size / target - 0.5, 0, None)
+        )
         low = np.minimum(position.astype(int), size - 1)
         return low, np.minimum(low + 1, size - 1), position - low
+
     (top, bottom, v), (left, right, u) = lines(x.shape[2], height), lines(x.shape[3], width)
     rows = x[:, :, top] * (1 - v)[:, None] + x[:, :, bottom] * v[:, None]
     return rows[:, :, :, left] * (1 - u) + rows[:, :, :, right] * u
 
 
 ACTIVATIONS = {
-    "none": lambda x: x, "relu": lambda x: np.maximum(x, 0), "relu6": lambda x: np.clip(x, 0, 6),
-    "leaky_relu": lambda x: np.where(x < 0, 0.2 * x, x), "elu": lambda x: np.where(x < 0, 0.2 * np.expm1(x), x),
-    "sigmoid": lambda x: 1 / (1 + np.exp(-x)), "hard_sigmoid": lambda x: np.clip(x + 3, 0, 6) / 6,
-    "hard_swish": lambda x: x * np.clip(x + 3, 0, 6) / 6}
+    "none": lambda x: x,
+    "relu": lambda x: np.maximum(x, 0),
+    "relu6": lambda x: np.clip(x, 0, 6),
+    "leaky_relu": lambda x: np.where(x < 0, 0.2 * x, x),
+    "elu": lambda x: np.where(x < 0, 0.2 * np.expm1(x), x),
+    "sigmoid": lambda x: 1 / (1 + np.exp(-x)),
+    "hard_sigmoid": lambda x: np.clip(x + 3, 0, 6) / 6,
+    "hard_swish": lambda x: x * np.clip(x + 3, 0, 6) / 6,
+}
 
 
 class Ops(unittest.TestCase):
@@ -86,21 +113,46 @@ class Ops(unittest.TestCase):
 
     def test_convolution(self):
         x, bias = numbers("x", 2, 6, 9, 11), numbers("bias", 4)
-        for weight, fields in ((numbers("w", 4, 6, 3, 5), dict(stride=[2, 1], padding=[1, 2], dilation=[1, 2])),
-                               (numbers("w", 4, 3, 3, 3), dict(groups=2, padding=[0, 1, 2, 0])), (numbers("w", 4, 6, 1, 1), dict(stride=3))):
-            expected = convolution(x, weight, bias, graph_to_torch.pair(fields.get("stride", 1)), graph_to_torch.four(fields.get("padding", 0)),
-                                   graph_to_torch.pair(fields.get("dilation", 1)), fields.get("groups", 1))
+        for weight, fields in (
+            (numbers("w", 4, 6, 3, 5), dict(stride=[2, 1], padding=[1, 2], dilation=[1, 2])),
+            (numbers("w", 4, 3, 3, 3), dict(groups=2, padding=[0, 1, 2, 0])),
+            (numbers("w", 4, 6, 1, 1), dict(stride=3)),
+        ):
+            expected = convolution(
+                x,
+                weight,
+                bias,
+                graph_to_torch.pair(fields.get("stride", 1)),
+                graph_to_torch.four(fields.get("padding", 0)),
+                graph_to_torch.pair(fields.get("dilation", 1)),
+                fields.get("groups", 1),
+            )
             self.near(one("Conv2d", [x], {"weight": weight, "bias": bias}, **fields), expected)
 
     def test_fused_convolution(self):
         """Two sources, one of them enlarged and reflected, a gate, a residual and an activation."""
-        small, skip, gate, residual = numbers("s", 1, 2, 3, 4), numbers("k", 1, 3, 6, 8), numbers("g", 1, 5, 1, 1), numbers("r", 1, 4, 6, 8)
+        small, skip, gate, residual = (
+            numbers("s", 1, 2, 3, 4),
+            numbers("k", 1, 3, 6, 8),
+            numbers("g", 1, 5, 1, 1),
+            numbers("r", 1, 4, 6, 8),
+        )
         weight = numbers("w", 4, 5, 3, 3)
         sources = [{"resize": {"mode": "nearest", "scale": 2}, "pad_mode": "reflect"}, {"pad_mode": "replicate"}]
-        y = one("Conv2d", [small, skip, gate, residual], {"weight": weight}, padding=1, sources=sources, gate=True, residual=True,
-                activation={"kind": "elu", "alpha": 0.2})
+        y = one(
+            "Conv2d",
+            [small, skip, gate, residual],
+            {"weight": weight},
+            padding=1,
+            sources=sources,
+            gate=True,
+            residual=True,
+            activation={"kind": "elu", "alpha": 0.2},
+        )
         around = ((0, 0), (0, 0), (1, 1), (1, 1))
-        inputs = np.concatenate([np.pad(small.repeat(2, 2).repeat(2, 3), around, "reflect"), np.pad(skip, around, "edge")], 1)
+        inputs = np.concatenate(
+            [np.pad(small.repeat(2, 2).repeat(2, 3), around, "reflect"), np.pad(skip, around, "edge")], 1
+        )
         self.near(y, ACTIVATIONS["elu"](convolution(inputs * gate, weight) + residual))
 
     def test_transposed_convolution(self):
@@ -113,16 +165,26 @@ class Ops(unittest.TestCase):
                 for j in range(5):
                     for a in range(3):
                         for b in range(2):
-                            whole[:, 3 * g:3 * g + 3, 2 * i + a, 3 * j + 2 * b] += x[:, 2 * g:2 * g + 2, i, j] @ weight[2 * g:2 * g + 2, :, a, b]
+                            whole[:, 3 * g : 3 * g + 3, 2 * i + a, 3 * j + 2 * b] += (
+                                x[:, 2 * g : 2 * g + 2, i, j] @ weight[2 * g : 2 * g + 2, :, a, b]
+                            )
         self.near(y, np.maximum(whole[:, :, 1:-1, 1:-1] + bias[:, None, None], 0))
 
     def test_linear_and_norm(self):
         x, weight, bias = numbers("x", 3, 5, 1, 1), numbers("w", 4, 5), numbers("b", 4)
         expected = (x[:, :, 0, 0] @ weight.T + bias)[:, :, None, None]
         self.near(one("Linear", [x], {"weight": weight, "bias": bias}), expected)
-        self.near(one("Linear", [x], {"weight": weight[:, :, None, None]}, activation="sigmoid"),
-                  ACTIVATIONS["sigmoid"](expected - bias[:, None, None]))
-        x, weight, bias, mean, var = numbers("x", 2, 4, 3, 3), numbers("w", 4), bias, numbers("m", 4), 1 + numbers("v", 4) / 2
+        self.near(
+            one("Linear", [x], {"weight": weight[:, :, None, None]}, activation="sigmoid"),
+            ACTIVATIONS["sigmoid"](expected - bias[:, None, None]),
+        )
+        x, weight, bias, mean, var = (
+            numbers("x", 2, 4, 3, 3),
+            numbers("w", 4),
+            bias,
+            numbers("m", 4),
+            1 + numbers("v", 4) / 2,
+        )
         column = lambda v: v[:, None, None]  # noqa: E731
         expected = (x - column(mean)) / np.sqrt(column(var) + 0.001) * column(weight) + column(bias)
         norm = {"weight": weight, "bias": bias, "running_mean": mean, "running_var": var}
@@ -159,17 +221,24 @@ class Ops(unittest.TestCase):
         self.near(one("Slice", [x], axis=3, begin=1, count=3), x[:, :, :, 1:4])
         self.near(one("Reshape", [x], c=4, h=3, w=20), x.reshape(2, 4, 3, 20))
         for mode, other in (("zeros", "constant"), ("reflect", "reflect"), ("replicate", "edge")):
-            self.near(one("Pad", [x], padding=[2, 1, 0, 3], mode=mode), np.pad(x, ((0, 0), (0, 0), (2, 0), (1, 3)), other))
+            self.near(
+                one("Pad", [x], padding=[2, 1, 0, 3], mode=mode), np.pad(x, ((0, 0), (0, 0), (2, 0), (1, 3)), other)
+            )
 
     def test_resizes(self):
         x = numbers("x", 1, 2, 5, 7)
         self.near(one("Resize", [x], mode="none"), x)
         self.near(one("Resize", [x], mode="nearest", scale=[2, 3]), x.repeat(2, 2).repeat(3, 3))
-        self.near(one("Resize", [x], mode="nearest", size=[3, 9]), x[:, :, np.arange(3) * 5 // 3][:, :, :, np.arange(9) * 7 // 9])
+        self.near(
+            one("Resize", [x], mode="nearest", size=[3, 9]),
+            x[:, :, np.arange(3) * 5 // 3][:, :, :, np.arange(9) * 7 // 9],
+        )
         for align_corners in (False, True):
             for height, width in ((10, 14), (3, 9), (1, 20)):
-                self.near(one("Resize", [x], mode="bilinear", size=[height, width], align_corners=align_corners),
-                          bilinear(x, height, width, align_corners))
+                self.near(
+                    one("Resize", [x], mode="bilinear", size=[height, width], align_corners=align_corners),
+                    bilinear(x, height, width, align_corners),
+                )
 
     def test_filters(self):
         y, x, full = numbers("y", 1, 2, 6, 7), numbers("x", 1, 1, 6, 7), numbers("X", 1, 1, 12, 15)
@@ -177,46 +246,72 @@ class Ops(unittest.TestCase):
         slope = (box(y * x, 2) - box(y, 2) * box(x, 2)) / (box(x * x, 2) - box(x, 2) ** 2 + 0.01)
         offset = box(y, 2) - slope * box(x, 2)
         expected = bilinear(slope, 12, 15, True) * full + bilinear(offset, 12, 15, True)
-        np.testing.assert_allclose(one("GuidedFilter", [y, x, full], radius=2, eps=0.01), expected, rtol=1e-3, atol=1e-4)
+        np.testing.assert_allclose(
+            one("GuidedFilter", [y, x, full], radius=2, eps=0.01), expected, rtol=1e-3, atol=1e-4
+        )
 
     def test_photograph(self):
         image = synthetic.image(4, 6)
         expected = ((image / 255 - [0.4, 0.5, 0.6]) / [0.2, 0.3, 0.4]).transpose(2, 0, 1)[None]
-        node = {"op": "Preprocess", "name": "n", "in": ["a"], "out": ["y"], "mean": [0.4, 0.5, 0.6], "std": [0.2, 0.3, 0.4]}
+        node = {
+            "op": "Preprocess",
+            "name": "n",
+            "in": ["a"],
+            "out": ["y"],
+            "mean": [0.4, 0.5, 0.6],
+            "std": [0.2, 0.3, 0.4],
+        }
         self.near(run([node], [graph_to_torch.as_image(image).numpy()])[0], expected)
-        graph = {"inputs": [{"name": "image", "dtype": "u8", "mean": [0.4, 0.5, 0.6], "std": [0.2, 0.3, 0.4]}],
-                 "nodes": [{"op": "Affine", "name": "n", "in": ["image"], "out": ["y"]}], "outputs": [{"name": "y", "value": "y"}]}
+        graph = {
+            "inputs": [{"name": "image", "dtype": "u8", "mean": [0.4, 0.5, 0.6], "std": [0.2, 0.3, 0.4]}],
+            "nodes": [{"op": "Affine", "name": "n", "in": ["image"], "out": ["y"]}],
+            "outputs": [{"name": "y", "value": "y"}],
+        }
         self.near(graph_to_torch.GraphModule(graph, {})(graph_to_torch.as_image(image))[0].numpy(), expected)
         graph["inputs"] = [{"name": "image", "dtype": "u8"}]
-        self.near(graph_to_torch.GraphModule(graph, {})(graph_to_torch.as_image(image))[0].numpy(), (image / 255).transpose(2, 0, 1)[None])
+        self.near(
+            graph_to_torch.GraphModule(graph, {})(graph_to_torch.as_image(image))[0].numpy(),
+            (image / 255).transpose(2, 0, 1)[None],
+        )
 
 
 class Graphs(unittest.TestCase):
     def test_in_place_only_where_nothing_else_reads(self):
         x = numbers("x", 1, 2, 3, 3)
-        nodes = [{"op": "Affine", "name": "y", "in": ["a"], "out": ["y"], "scale": 2},
-                 {"op": "Activation", "name": "z", "in": ["y"], "out": ["z"], "kind": "relu"},
-                 {"op": "Add", "name": "s", "in": ["y", "z"], "out": ["s"]},
-                 {"op": "Activation", "name": "input", "in": ["a"], "out": ["i"], "kind": "relu"}]
+        nodes = [
+            {"op": "Affine", "name": "y", "in": ["a"], "out": ["y"], "scale": 2},
+            {"op": "Activation", "name": "z", "in": ["y"], "out": ["z"], "kind": "relu"},
+            {"op": "Add", "name": "s", "in": ["y", "z"], "out": ["s"]},
+            {"op": "Activation", "name": "input", "in": ["a"], "out": ["i"], "kind": "relu"},
+        ]
         y, z, s, i = run(nodes, [x], outputs=["y", "z", "s", "i"])
         np.testing.assert_array_equal(y, 2 * x)
         np.testing.assert_array_equal(z, np.maximum(y, 0))
         np.testing.assert_array_equal(s, y + z)
-        part = [{"op": "Slice", "name": "p", "in": ["a"], "out": ["p"], "axis": 1, "begin": 0, "count": 1},
-                {"op": "Activation", "name": "z", "in": ["p"], "out": ["z"], "kind": "relu"},
-                {"op": "Affine", "name": "y", "in": ["a"], "out": ["y"]}]
+        part = [
+            {"op": "Slice", "name": "p", "in": ["a"], "out": ["p"], "axis": 1, "begin": 0, "count": 1},
+            {"op": "Activation", "name": "z", "in": ["p"], "out": ["z"], "kind": "relu"},
+            {"op": "Affine", "name": "y", "in": ["a"], "out": ["y"]},
+        ]
         np.testing.assert_array_equal(run(part, [x])[0], x)  # the slice is a view of the input, which is read again
 
     def test_keep_outputs_drops_what_only_others_need(self):
         nodes = [{"op": "Affine", "name": n, "in": [i], "out": [n]} for n, i in (("x", "a"), ("y", "x"), ("z", "x"))]
-        graph = {"inputs": [], "nodes": nodes, "outputs": [{"name": "first", "value": "y"}, {"name": "second", "value": "z"}]}
+        graph = {
+            "inputs": [],
+            "nodes": nodes,
+            "outputs": [{"name": "first", "value": "y"}, {"name": "second", "value": "z"}],
+        }
         kept = graph_to_torch.keep_outputs(graph, ["first"])
         self.assertEqual([node["name"] for node in kept["nodes"]], ["x", "y"])
         self.assertEqual(len(graph["nodes"]), 3)
 
     def test_errors_name_the_node(self):
-        for node, words in (({"op": "Conv3d"}, "unknown op 'Conv3d'"), ({"op": "Conv2d", "weight": "lost"}, "no 'lost'"),
-                            ({"op": "Resize", "modus": "nearest"}, "modus")):
+        for node, words in (
+            ({"op": "Conv3d"}, "unknown op 'Conv3d'"),
+            ({"op": "Conv2d", "weight": "lost"}, "no 'lost'"),
+            ({"op": "Resize", "modus": "nearest"}, "modus"),
+        ):
             with self.assertRaisesRegex(graph_to_torch.GraphError, "node 'n'.*" + words):
                 run([{"name": "n", "in": ["a"], "out": ["y"], **node}], [numbers("x", 1, 1, 2, 2)])
 
@@ -229,8 +324,11 @@ class Graphs(unittest.TestCase):
         for op in ops:
             struct = re.search(rf"\nstruct {op} \{{.*?\n\}};", text, re.S).group(0)
             fields = set(re.findall(r'f\("(\w+)"', struct))
-            accepted = {"mode", "scale", "size", "align_corners"} if op == "Resize" else \
-                set(list(inspect.signature(graph_to_torch.OPS[op]).parameters)[2:])
+            accepted = (
+                {"mode", "scale", "size", "align_corners"}
+                if op == "Resize"
+                else set(list(inspect.signature(graph_to_torch.OPS[op]).parameters)[2:])
+            )
             self.assertEqual(fields, accepted, op)
 
 

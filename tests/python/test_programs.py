@@ -1,4 +1,5 @@
-"""The Python tools and the C++ programs together: converted checkpoints and rebuilt graphs give the official outputs."""
+"""The Python tools beside the C++ programs: converted checkpoints and rebuilt graphs give the official outputs."""
+
 import glob
 import json
 import os
@@ -24,7 +25,10 @@ import synthetic
 
 
 def find_programs():
-    for folder in filter(None, (os.environ.get("FATHOM_PROGRAMS"), os.path.join(ROOT, "build", "dev"), os.path.join(ROOT, "build", "default"))):
+    for folder in filter(
+        None,
+        (os.environ.get("FATHOM_PROGRAMS"), os.path.join(ROOT, "build", "dev"), os.path.join(ROOT, "build", "default")),
+    ):
         for place in (folder, os.path.join(folder, "weights_tools")):
             if os.path.isfile(os.path.join(place, "fathom_weights")):
                 return os.path.join(place, "fathom_weights")
@@ -47,8 +51,12 @@ def keys(network):
 
 
 def part(network, prefix):
-    """An official checkpoint file: the part's parameters by their keys without the prefix, with the golden file's values."""
-    return {key[len(prefix):]: torch.from_numpy(synthetic.parameter(key, shape)) for key, shape in keys(network) if key.startswith(prefix)}
+    """An official checkpoint: the part's parameters by their keys without the prefix, with the golden file's values."""
+    return {
+        key[len(prefix) :]: torch.from_numpy(synthetic.parameter(key, shape))
+        for key, shape in keys(network)
+        if key.startswith(prefix)
+    }
 
 
 class Case(unittest.TestCase):
@@ -128,11 +136,13 @@ class RebuiltGraphs(Case):
         images = [graph_to_torch.as_image(golden["input." + entry["name"]]) for entry in module.inputs]
         with torch.no_grad():
             outputs = dict(zip(module.output_names, module(*images)))
-        expected = {name[len("output."):]: value for name, value in golden.items() if name.startswith("output.")}
+        expected = {name[len("output.") :]: value for name, value in golden.items() if name.startswith("output.")}
         self.assertEqual(sorted(outputs), sorted(expected))
         for name, value in expected.items():
             scale = max(value.max() - value.min(), 0.1 * np.abs(value).max())
-            self.assertLess(np.abs(outputs[name].numpy().reshape(value.shape) - value).max() / scale, 1e-4, f"{network}: {name}")
+            self.assertLess(
+                np.abs(outputs[name].numpy().reshape(value.shape) - value).max() / scale, 1e-4, f"{network}: {name}"
+            )
 
     def test_hr_depth(self):
         self.check("hr_depth")

@@ -1,4 +1,5 @@
-"""The script of weights_tools/README.md that dumps PyTorch's outputs runs as printed, beside a stand-in for the official code."""
+"""The script in weights_tools/README.md runs as printed, beside a stand-in for the official code."""
+
 import os
 import re
 import subprocess
@@ -20,7 +21,7 @@ import safetensors_io
 import synthetic
 
 # Modules with the official classes' names and arguments: a strided convolution, and four heads on it.
-NETWORKS = '''
+NETWORKS = """
 import torch
 
 class ResnetEncoder(torch.nn.Module):
@@ -36,7 +37,7 @@ class HRDepthDecoder(torch.nn.Module):
         self.heads = torch.nn.ModuleList(torch.nn.Conv2d(2, 1, 1, 2 ** s) for s in range(4))
     def forward(self, x):
         return {("disparity", f"Scale{s}"): torch.sigmoid(head(x)) for s, head in enumerate(self.heads)}
-'''
+"""
 
 
 class Readme(unittest.TestCase):
@@ -52,14 +53,19 @@ class Readme(unittest.TestCase):
             scope = {}
             exec(NETWORKS, scope)
             encoder, depth = scope["ResnetEncoder"](18, False), scope["HRDepthDecoder"]([])
-            torch.save({**encoder.state_dict(), "height": 32, "width": 64, "use_stereo": False}, os.path.join(folder, "encoder.pth"))
+            torch.save(
+                {**encoder.state_dict(), "height": 32, "width": 64, "use_stereo": False},
+                os.path.join(folder, "encoder.pth"),
+            )
             torch.save(depth.state_dict(), os.path.join(folder, "depth.pth"))
             PIL.Image.fromarray(synthetic.image(60, 90)).save(os.path.join(folder, "photo.jpg"))
             done = subprocess.run([sys.executable, "script.py"], cwd=folder, capture_output=True, text=True)
             self.assertEqual(done.returncode, 0, done.stderr)
             tensors, _ = safetensors_io.read(os.path.join(folder, "golden.safetensors"))
         self.assertEqual((tensors["input.image"].shape, tensors["input.image"].dtype), ((32, 64, 3), np.uint8))
-        self.assertEqual([tensors[f"output.disp{s}"].shape for s in range(4)], [(1, 1, 16 >> s, 32 >> s) for s in range(4)])
+        self.assertEqual(
+            [tensors[f"output.disp{s}"].shape for s in range(4)], [(1, 1, 16 >> s, 32 >> s) for s in range(4)]
+        )
         self.assertEqual(tensors["output.disp0"].dtype, np.float32)
 
 
