@@ -2,6 +2,7 @@
 #pragma once
 
 #include "engine/backend_cpu.hpp"
+#include "engine/plan.hpp"
 #include "engine/step.hpp"
 
 namespace fathom {
@@ -26,5 +27,8 @@ Step prepare(const BoxFilter& op, const NodeIo& io, CpuBackend& backend);
 Step prepare(const GuidedFilter& op, const NodeIo& io, CpuBackend& backend);
 Step prepare(const Preprocess& op, const NodeIo& io, CpuBackend& backend);
 Step prepare(const DisparityToDepth& op, const NodeIo& io, CpuBackend& backend);
+
+// What the kernels above can do with memory.
+StorageRules cpu_storage_rules();
 
 }  // namespace fathom

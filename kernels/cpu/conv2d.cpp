@@ -1,0 +1,67 @@
+// Conv2d: the choices in their order, the general one last.
+#include "kernels/cpu/conv.hpp"
+#include "kernels/cpu/kernels.hpp"
+
+namespace fathom {
+
+namespace cpu {
+
+ConvTask::ConvTask(const Conv2d& op, const NodeIo& io, CpuBackend& backend)
+    : op(op), io(io), backend(backend), role(op.inputs(io.inputs())), c(0), h(0), w(0), residual_in_y(false) {
+  for (std::size_t k = 0; k < role.sources.size(); ++k) {
+    const Desc resized = op.sources[k].resize.infer(Descs(&role.sources[k].desc, 1));
+    c += resized.c(), h = resized.h(), w = resized.w();
+  }
+  residual_in_y = role.residual && io.in_place >= 0 && &io.in[static_cast<std::size_t>(io.in_place)] == role.residual;
+}
+
+bool ConvTask::plain() const {
+  const Source& s = op.sources.front();
+  return op.sources.size() == 1 && !op.gate && s.resize.mode == ResizeMode::none &&
+         (s.pad_mode == PadMode::zeros || !op.padding.any());
+}
+
+GatheredInput::GatheredInput(const ConvTask& task) : c_(task.c) {
+  for (std::size_t k = 0; k < task.role.sources.size(); ++k) {
+    const Source& s = task.op.sources[k];
+    sources_.emplace_back(task.role.sources[k], task.backend);
+    readers_.emplace_back(sources_.back().desc(), s.resize, s.pad_mode, task.op.padding);
+  }
+  if (task.role.gate) gate_.emplace_back(*task.role.gate, task.backend);
+}
+
+void GatheredInput::read(const RunArgs& args, std::int64_t n, std::int64_t i, float* y) const {
+  const float* gate = gate_.empty() ? nullptr : &gate_[0].view(args)(n, 0, 0, 0);
+  std::int64_t channel = 0;
+  for (std::size_t k = 0; k < sources_.size(); ++k) {
+    readers_[k].read(sources_[k].view(args), n, i, y + channel, c_, gate ? gate + channel : nullptr);
+    channel += sources_[k].desc().c();
+  }
+}
+
+}  // namespace cpu
+
+using namespace cpu;
+
+Step prepare(const Conv2d& op, const NodeIo& io, CpuBackend& backend) {
+  static constexpr ConvChoice choices[] = {
+      {"oneDNN", fits_plain, build_plain},
+      {"oneDNN over gathered rows", fits_gathered, build_gathered},
+      {"vector loops", [](const ConvTask&) { return std::string(); }, build_loops},
+  };
+  expect_channels_last(io.out.desc, io.out.name);
+  const ConvTask task(op, io, backend);
+  Step step = describe(op, io);
+  for (const ConvChoice& choice : choices) {
+    const std::string reason = choice.fits(task);
+    if (reason.empty()) {
+      step.kernel = choice.name;
+      choice.build(task, step);
+      break;
+    }
+    step.refused.push_back(std::string(choice.name) + ": " + reason);
+  }
+  return step;
+}
+
+}  // namespace fathom

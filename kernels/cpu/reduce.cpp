@@ -1,0 +1,151 @@
+// Pool, GlobalMean and Linear: every output is a short sum or maximum over inputs.
+#include <limits>
+
+#include "kernels/cpu/input.hpp"
+#include "kernels/cpu/kernels.hpp"
+#include "kernels/cpu/simd.hpp"
+
+namespace fathom {
+
+using namespace cpu;
+
+namespace {
+
+// The cells of a window that lie inside the input, and how many the mean divides by.
+struct Window {
+  std::int64_t begin = 0, end = 0, divisor = 0;
+};
+std::vector<Window> windows(std::int64_t in, std::int64_t out, int kernel, int stride, int before, int after,
+                            bool count_pad) {
+  std::vector<Window> list;
+  for (std::int64_t i = 0; i < out; ++i) {
+    const std::int64_t from = i * stride - before, to = from + kernel;
+    Window w{std::max<std::int64_t>(from, 0), std::min(to, in), 0};
+    w.divisor = count_pad ? std::min(to, in + after) - from : w.end - w.begin;
+    list.push_back(w);
+  }
+  return list;
+}
+
+template <class F>
+FATHOM_INLINE void fold(const float* x, std::int64_t x_row, std::int64_t x_pixel, Window rows, Window columns,
+                        float start, float* __restrict y, std::int64_t c, F f) {
+  for (std::int64_t q = 0; q < c; ++q) y[q] = start;
+  for (std::int64_t i = rows.begin; i < rows.end; ++i)
+    for (std::int64_t j = columns.begin; j < columns.end; ++j) {
+      const float* cell = x + i * x_row + j * x_pixel;
+      for (std::int64_t q = 0; q < c; ++q) y[q] = f(y[q], cell[q]);
+    }
+}
+
+// One row of the output.
+FATHOM_CLONES void pool_row(PoolKind kind, const float* x, std::int64_t x_row, std::int64_t x_pixel, Window rows,
+                            const Window* columns, std::int64_t count, float* y, std::int64_t y_pixel, std::int64_t c) {
+  for (std::int64_t j = 0; j < count; ++j, y += y_pixel) {
+    if (kind == PoolKind::max) {
+      fold(x, x_row, x_pixel, rows, columns[j], -std::numeric_limits<float>::infinity(), y, c,
+           [](float a, float b) { return a > b ? a : b; });
+    } else {
+      fold(x, x_row, x_pixel, rows, columns[j], 0.f, y, c, [](float a, float b) { return a + b; });
+      const float factor = 1.f / static_cast<float>(rows.divisor * columns[j].divisor);
+      for (std::int64_t q = 0; q < c; ++q) y[q] *= factor;
+    }
+  }
+}
+
+// sum[c] += the pixels of a row. A row is summed in float, rows in double: short sums lose little.
+FATHOM_CLONES void add_row(const float* x, std::int64_t x_pixel, std::int64_t w, std::int64_t c, float* __restrict row,
+                           double* __restrict sum) {
+  for (std::int64_t q = 0; q < c; ++q) row[q] = 0;
+  for (std::int64_t j = 0; j < w; ++j)
+    for (std::int64_t q = 0; q < c; ++q) row[q] += x[j * x_pixel + q];
+  for (std::int64_t q = 0; q < c; ++q) sum[q] += double(row[q]);
+}
+
+FATHOM_CLONES float dot(const float* a, const float* b, std::int64_t count) {
+  float sum = 0;
+#pragma omp simd reduction(+ : sum)
+  for (std::int64_t k = 0; k < count; ++k) sum += a[k] * b[k];
+  return sum;
+}
+
+}  // namespace
+
+Step prepare(const Pool& op, const NodeIo& io, CpuBackend& backend) {
+  expect_channels_last(io.out.desc, io.out.name);
+  Step step = describe(op, io);
+  step.kernel = "vector loop";
+  const Desc &x = io.in[0].desc, &y = io.out.desc;
+  const Padding& p = op.padding;
+  step.run = [in = Input(io.in[0], backend), out = io.out, kind = op.kind, threads = backend.threads(),
+              rows = windows(x.h(), y.h(), op.kernel.h, op.stride.h, p.top, p.bottom, op.count_include_pad),
+              columns = windows(x.w(), y.w(), op.kernel.w, op.stride.w, p.left, p.right, op.count_include_pad)](
+                 const RunArgs& args) {
+    const View<const float, 4> x = in.view(args);
+    const View<float, 4> y = args.view<float>(out);
+    const std::int64_t h = y.extent[2];
+    parallel_for(threads, y.extent[0] * h, [&](std::int64_t row, int) {
+      const std::int64_t n = row / h, i = row % h;
+      pool_row(kind, &x(n, 0, 0, 0), x.stride[2], x.stride[3], rows[static_cast<std::size_t>(i)], columns.data(),
+               y.extent[3], &y(n, 0, i, 0), y.stride[3], y.extent[1]);
+    });
+  };
+  return step;
+}
+
+Step prepare(const GlobalMean& op, const NodeIo& io, CpuBackend& backend) {
+  expect_channels_last(io.out.desc, io.out.name);
+  Step step = describe(op, io);
+  step.kernel = "row sums";
+  // Blocks of rows are summed side by side, then added in order: the same bits for any number of threads.
+  constexpr std::int64_t block = 8;
+  const Desc& d = io.in[0].desc;
+  const std::int64_t c = d.c(), h = d.h(), w = d.w(), blocks = (h + block - 1) / block;
+  step.workspace_bytes = d.n() * blocks * c * 12;  // for each block of rows c sums in double and c of one row in float
+  step.run = [in = Input(io.in[0], backend), out = io.out, c, h, w, blocks,
+              threads = backend.threads()](const RunArgs& args) {
+    const View<const float, 4> x = in.view(args);
+    const View<float, 4> y = args.view<float>(out);
+    double* sums = reinterpret_cast<double*>(args.workspace);
+    float* row_sums = reinterpret_cast<float*>(sums + x.extent[0] * blocks * c);
+    parallel_for(threads, x.extent[0] * blocks, [&](std::int64_t k, int) {
+      const std::int64_t n = k / blocks, first = k % blocks * block;
+      std::fill_n(sums + k * c, c, 0.0);
+      for (std::int64_t i = first; i < std::min(h, first + block); ++i)
+        add_row(&x(n, 0, i, 0), x.stride[3], w, c, row_sums + k * c, sums + k * c);
+    });
+    for (std::int64_t n = 0; n < x.extent[0]; ++n)
+      for (std::int64_t q = 0; q < c; ++q) {
+        double sum = 0;
+        for (std::int64_t k = 0; k < blocks; ++k) sum += sums[(n * blocks + k) * c + q];
+        y(n, q, 0, 0) = static_cast<float>(sum / static_cast<double>(h * w));
+      }
+  };
+  return step;
+}
+
+Step prepare(const Linear& op, const NodeIo& io, CpuBackend& backend) {
+  expect_channels_last(io.out.desc, io.out.name);
+  Step step = describe(op, io);
+  step.kernel = "dot products";
+  const auto copy_of = [&](const Operand& o) {
+    return packed(backend, o, "it is", o.desc.elements(),
+                  [n = o.desc.elements()](const float* from, float* to) { std::copy_n(from, n, to); });
+  };
+  step.run = [in = Input(io.in[0], backend), out = io.out, act = op.activation, weight = copy_of(io.in[1]),
+              bias = op.bias ? copy_of(io.in[2]) : nullptr, threads = backend.threads()](const RunArgs& args) {
+    const View<const float, 4> x = in.view(args);
+    const View<float, 4> y = args.view<float>(out);
+    const std::int64_t c = x.extent[1], outputs = y.extent[1];
+    const bool worth_threads = c * outputs > 65536;
+    for (std::int64_t n = 0; n < x.extent[0]; ++n) {
+      parallel_for(worth_threads ? threads : 1, outputs, [&](std::int64_t o, int) {
+        y(n, o, 0, 0) = dot(&x(n, 0, 0, 0), weight.get() + o * c, c) + (bias ? bias.get()[o] : 0);
+      });
+      activate_run(act, &y(n, 0, 0, 0), &y(n, 0, 0, 0), outputs);
+    }
+  };
+  return step;
+}
+
+}  // namespace fathom
