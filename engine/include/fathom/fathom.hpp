@@ -1,0 +1,120 @@
+// Fathom: one photograph in, a depth map out.
+//
+//   auto engine  = fathom::Engine::load("hr_depth.safetensors");   // immutable; share it between threads
+//   auto session = engine.session();                               // one per thread
+//   fathom::DepthMap depth = session.depth(photo);                 // any size in, same size out
+//
+// Everything throws fathom::Error: one sentence, and a kind to decide by.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "fathom/depth_map.hpp"
+#include "fathom/error.hpp"
+#include "fathom/frame.hpp"
+#include "fathom/image.hpp"
+
+namespace fathom {
+
+enum class Device {
+  automatic,  // a GPU where there is one, else the CPU
+  cpu,
+  cuda,
+  reference,  // double accumulators, one thread: slow, for checking the others
+};
+
+enum class Precision { fp32, tf32, fp16 };  // tf32 and fp16: on a GPU only
+
+struct EngineOptions {
+  Device device = Device::automatic;
+  Precision precision = Precision::fp32;
+  int threads = 0;   // of the CPU; 0: as many as there are cores
+  bool fuse = true;  // false: every layer on its own, for measuring what fusing gains
+  int input_width = 0, input_height = 0;  // instead of the size the model was trained at; 0: the model's
+  std::int64_t budget_bytes = std::int64_t(8) << 30;  // files and plans that need more are refused
+};
+
+// One input or output of a network at some frame: float32 (N, C, H, W) for outputs, u8 (N, H, W, C) for photographs.
+struct TensorInfo {
+  std::string name;
+  std::string kind;   // inputs: "u8" or "f32"; outputs: "disparity", "depth", "segmentation", "tensor"
+  std::int64_t shape[4];  // n, c, h, w
+};
+
+struct MemoryReport {
+  std::int64_t weight_bytes = 0;       // packed for the device, shared by all sessions
+  std::int64_t arena_bytes = 0;        // activations and workspace of one session, one run
+  std::int64_t lower_bound_bytes = 0;  // the most that is alive at once: no plan can be smaller
+  std::int64_t sum_bytes = 0;          // of all activations, had none been reused
+  std::int64_t workspace_bytes = 0;    // the largest of one step
+};
+
+// One layer or fused group of layers, as it runs.
+struct StepInfo {
+  std::string name, op, kernel;
+  std::vector<std::string> refused;  // faster kernels that did not fit, and why
+  std::string shape;                 // of the output
+  double flops = 0, bytes = 0;
+};
+
+struct NamedOutput {
+  std::string name;
+  float* data;  // room for the whole output, float32 (N, C, H, W)
+};
+
+class Engine;
+
+// Activations and addresses of one stream of work. Not for two threads at once; N sessions in N threads give the same
+// bits. The first run at a frame plans it; later ones allocate nothing.
+class Session {
+ public:
+  Session(Session&&) noexcept;
+  Session& operator=(Session&&) noexcept;
+  ~Session();
+
+  // Depth at the photograph's own size. Stereo networks take the right photograph too.
+  DepthMap depth(const ImageView& photo);
+  DepthMap depth(const ImageView& photo, const ImageView& right);
+
+  // The bare network: inputs in the order of Engine::inputs (u8 (N, H, W, 3), already at the network's size), outputs by
+  // name. Pointers of the engine's device. On a GPU it enqueues on `stream` (cudaStream_t) and returns.
+  void run(const Frame& frame, std::span<const void* const> inputs, std::span<const NamedOutput> outputs, void* stream = nullptr);
+
+  // Plans a frame ahead of its first run. An empty list of names means the primary output.
+  void prepare(const Frame& frame, const std::vector<std::string>& output_names = {});
+  MemoryReport memory(const Frame& frame, const std::vector<std::string>& output_names = {});
+  std::vector<StepInfo> steps(const Frame& frame, const std::vector<std::string>& output_names = {});
+
+ private:
+  friend class Engine;
+  struct Impl;
+  explicit Session(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+// A network with its weights on a device. Immutable and cheap to copy: copies share everything.
+class Engine {
+ public:
+  static Engine load(const std::string& path, const EngineOptions& options = {});
+  // An architecture with synthetic weights: the right work, meaningless depth. For tests and benchmarks.
+  static Engine synthetic(const std::string& architecture, const EngineOptions& options = {});
+
+  Session session() const;
+
+  std::string network() const;  // "hr_depth"
+  std::string device() const;   // "CPU, 2 threads, oneDNN 2.6.3"
+  Frame frame() const;          // the size photographs are brought to, batch 1
+  std::vector<TensorInfo> inputs(const Frame& frame) const;
+  std::vector<TensorInfo> outputs(const Frame& frame) const;  // all that the network has, the primary one first
+
+ private:
+  friend class Session;
+  struct Impl;
+  std::shared_ptr<Impl> impl_;
+};
+
+}  // namespace fathom

@@ -1,0 +1,75 @@
+#include "engine/program.hpp"
+
+#include "fathom/error.hpp"
+
+namespace fathom {
+
+namespace {
+
+Operand operand(const Graph& graph, const Layout& layout, Value v) {
+  const ValueInfo& info = graph[v];
+  return {v.id, info.constant ? info.desc : layout.values[static_cast<std::size_t>(v.id)].desc, info.name, info.constant};
+}
+
+}  // namespace
+
+double Program::flops() const {
+  double sum = 0;
+  for (const Step& s : steps) sum += s.flops;
+  return sum;
+}
+
+double Program::bytes() const {
+  double sum = 0;
+  for (const Step& s : steps) sum += s.bytes;
+  return sum;
+}
+
+Program compile(Graph graph, Backend& backend, const CompileOptions& options) {
+  Program program;
+  graph = select_outputs(std::move(graph), options.outputs);
+  for (const Output& o : graph.outputs) program.outputs.push_back(graph[o.value].desc);
+  if (options.fuse) graph = fuse(std::move(graph), backend.fusions());
+  graph = finish_outputs(std::move(graph));
+  const StorageRules rules = backend.rules();
+  graph = order_for_memory(graph, rules);
+  program.layout = layout(graph, rules);
+
+  std::vector<std::int64_t> workspace(graph.nodes.size());
+  for (std::size_t k = 0; k < graph.nodes.size(); ++k) {
+    if (program.layout.skipped[k]) continue;
+    const Node& node = graph.nodes[k];
+    NodeIo io{.name = node.name, .out = operand(graph, program.layout, node.out[0]), .in_place = program.layout.in_place[k]};
+    for (Value v : node.in) io.in.push_back(operand(graph, program.layout, v));
+    program.steps.push_back(backend.prepare(node.op, io));
+    program.node.push_back(static_cast<int>(k));
+    workspace[k] = program.steps.back().workspace_bytes;
+  }
+  program.memory = plan(graph, program.layout, workspace);
+  for (ValueInfo& info : graph.values)  // what backends packed is all that stays
+    if (info.constant) info.constant = std::make_shared<Constant>(Constant{info.desc, nullptr});
+  program.graph = std::move(graph);
+  return program;
+}
+
+Binding::Binding(std::shared_ptr<const Program> program, std::shared_ptr<std::byte> arena)
+    : program_(std::move(program)), arena_(std::move(arena)), data_(program_->graph.values.size()) {
+  for (std::size_t v = 0; v < data_.size(); ++v)
+    if (const std::int64_t offset = program_->memory.value_offset[v]; offset >= 0) data_[v] = arena_.get() + offset;
+}
+
+void Binding::run(std::span<const void* const> inputs, std::span<float* const> outputs, void* stream) {
+  const Graph& graph = program_->graph;
+  if (inputs.size() != graph.inputs.size() || outputs.size() != graph.outputs.size())
+    throw Error(ErrorKind::usage, "the network takes " + std::to_string(graph.inputs.size()) + " inputs and gives " +
+                                      std::to_string(graph.outputs.size()) + " outputs, got " + std::to_string(inputs.size()) +
+                                      " and " + std::to_string(outputs.size()));
+  for (std::size_t k = 0; k < inputs.size(); ++k) data_[static_cast<std::size_t>(graph.inputs[k].id)] = const_cast<void*>(inputs[k]);
+  for (std::size_t k = 0; k < outputs.size(); ++k) data_[static_cast<std::size_t>(graph.outputs[k].value.id)] = outputs[k];
+  for (std::size_t k = 0; k < program_->steps.size(); ++k) {
+    const std::int64_t workspace = program_->memory.workspace_offset[static_cast<std::size_t>(program_->node[k])];
+    program_->steps[k].run({data_.data(), arena_.get() + (workspace > 0 ? workspace : 0), stream});
+  }
+}
+
+}  // namespace fathom

@@ -1,0 +1,41 @@
+// A graph made ready for one device: passes, plan, steps. Immutable; all sessions of an engine share it.
+#pragma once
+
+#include "engine/backend.hpp"
+#include "fathom/frame.hpp"
+
+namespace fathom {
+
+struct Program {
+  Graph graph;              // after passes, without the constants' values
+  std::vector<Desc> outputs;  // what the caller gets, (N, C, H, W), in the graph's order
+  Layout layout;
+  MemoryPlan memory;
+  std::vector<Step> steps;  // those that run, in order
+  std::vector<int> node;    // of each step
+
+  double flops() const;
+  double bytes() const;  // compulsory, each tensor once
+};
+
+struct CompileOptions {
+  std::vector<std::string> outputs;  // empty: the primary one
+  bool fuse = true;
+};
+
+Program compile(Graph graph, Backend& backend, const CompileOptions& options);
+
+// A program with memory to run in: one per session and program. Not for two threads at once.
+class Binding {
+ public:
+  Binding(std::shared_ptr<const Program> program, std::shared_ptr<std::byte> arena);
+  // Addresses in the order of the graph's inputs and outputs. Enqueues on `stream`, or runs on the CPU.
+  void run(std::span<const void* const> inputs, std::span<float* const> outputs, void* stream);
+
+ private:
+  std::shared_ptr<const Program> program_;
+  std::shared_ptr<std::byte> arena_;
+  std::vector<void*> data_;  // by value id
+};
+
+}  // namespace fathom
