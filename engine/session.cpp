@@ -99,7 +99,8 @@ struct Session::Impl {
 
   DepthMap depth(std::span<const ImageView> photos) {
     const Model& model = engine->model;
-    const Frame frame = engine->frame();
+    const PixelSize size = photos.empty() ? PixelSize{} : network_size(model.config, {photos[0].width, photos[0].height});
+    const Frame frame{1, size.height, size.width};
     Bound& b = bind(frame, {});
     const std::size_t wanted = b.program->graph.inputs.size();
     if (photos.size() != wanted)
@@ -107,13 +108,14 @@ struct Session::Impl {
                                         ", got " + std::to_string(photos.size()));
     std::vector<Image> images;
     std::vector<const void*> inputs;
-    for (const ImageView& photo : photos) images.push_back(preprocess(photo, model.config));
+    for (const ImageView& photo : photos) images.push_back(preprocess(photo, model.config, engine->options.threads));
     for (const Image& image : images) inputs.push_back(image.rgb.data());
     const Desc& out = b.program->outputs[0];
     raw.resize(static_cast<std::size_t>(out.elements()));
     float* const outputs[] = {raw.data()};
     b.binding->run(inputs, outputs, nullptr);
-    return postprocess(raw.data(), static_cast<int>(out.w()), static_cast<int>(out.h()), model.config, photos[0].width, photos[0].height);
+    const MapView map(raw.data(), static_cast<int>(out.w()), static_cast<int>(out.h()));
+    return postprocess(map, model.config, {photos[0].width, photos[0].height}, engine->options.threads);
   }
 };
 

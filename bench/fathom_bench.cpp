@@ -1,0 +1,187 @@
+// fathom_bench: how fast, how much memory, how accurate.
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <thread>
+
+#include "bench/accuracy.hpp"
+#include "engine/synthetic.hpp"
+#include "models/architectures.hpp"
+#include "samples/cli.hpp"
+#include "samples/files.hpp"
+
+namespace {
+
+using namespace fathom;
+using Json = nlohmann::ordered_json;
+
+// What a number needs to be believed: machine, date, command.
+Json recipe(int argc, char** argv) {
+  std::string command, cpu, line;
+  for (int k = 0; k < argc; ++k) command += (k ? " " : "") + (k ? std::string(argv[k]) : std::string("fathom_bench"));
+  for (std::ifstream info("/proc/cpuinfo"); std::getline(info, line);)
+    if (line.starts_with("model name")) { cpu = line.substr(line.find(':') + 2); break; }
+  char date[32];
+  const std::time_t now = std::time(nullptr);
+  std::strftime(date, sizeof date, "%Y-%m-%d", std::gmtime(&now));
+  return {{"date", date}, {"machine", cpu}, {"cores", std::thread::hardware_concurrency()}, {"command", command}};
+}
+
+void finish(const std::string& json_path, const Json& json) {
+  if (!json_path.empty()) write_file(json_path, json.dump(1) + "\n");
+}
+
+std::vector<int> parse_batches(const std::string& text) {
+  std::vector<int> batches;
+  for (std::size_t at = 0; at < text.size();) {
+    std::size_t used = 0;
+    int batch = 0;
+    try {
+      batch = std::stoi(text.substr(at), &used);
+    } catch (const std::exception&) {
+      used = 0;
+    }
+    at += used;
+    if (!used || batch < 1 || batch > 65536 || (at < text.size() && text[at] != ','))
+      throw Error(ErrorKind::usage, "--batch is a list of whole numbers, as in 1,2,4, not '" + text + "'");
+    batches.push_back(batch), ++at;
+  }
+  return batches;
+}
+
+// ---- fps ----
+
+struct Timing {
+  double median_ms = 0, p10_ms = 0, p90_ms = 0;
+  int runs = 0;
+};
+
+// At least `seconds` and five runs, after two that do not count.
+template <class Work>
+Timing time_runs(double seconds, Work&& work) {
+  using Clock = std::chrono::steady_clock;
+  work(), work();
+  std::vector<double> ms;
+  const Clock::time_point start = Clock::now();
+  while (ms.size() < 5 || std::chrono::duration<double>(Clock::now() - start).count() < seconds) {
+    const Clock::time_point before = Clock::now();
+    work();
+    ms.push_back(std::chrono::duration<double, std::milli>(Clock::now() - before).count());
+  }
+  std::sort(ms.begin(), ms.end());
+  const auto at = [&](double share) { return ms[static_cast<std::size_t>(share * static_cast<double>(ms.size() - 1) + 0.5)]; };
+  return {at(0.5), at(0.1), at(0.9), static_cast<int>(ms.size())};
+}
+
+struct FpsFlags {
+  cli::EngineFlags engine;
+  std::vector<std::string> models;
+  std::string batches = "1", json;
+  double seconds = 1;
+  bool unfused = false;
+};
+
+void fps(const FpsFlags& flags, Json json) {
+  json["rows"] = Json::array();
+  std::printf("%-28s %-10s %5s %10s %10s %10s %9s %10s %10s %8s\n", "network", "size", "batch", "median ms", "p10", "p90", "images/s",
+              "arena MiB", "MiB/image", "launches");
+  for (const std::string& model : flags.models) {
+    EngineOptions options = flags.engine.options();
+    options.fuse = !flags.unfused;
+    const Engine engine = cli::open_engine(model, options);
+    for (const int batch : parse_batches(flags.batches)) {
+      Frame frame = engine.frame();
+      frame.batch = batch;
+      const std::vector<TensorInfo> inputs = engine.inputs(frame);
+      const TensorInfo output = engine.outputs(frame).at(0);
+      std::vector<std::vector<std::uint8_t>> pictures;
+      std::vector<const void*> in;
+      for (const TensorInfo& t : inputs) {
+        const std::vector<std::uint8_t> one = synthetic_image(frame.height, frame.width, t.name, static_cast<int>(t.shape[1]));
+        pictures.emplace_back();
+        for (int n = 0; n < batch; ++n) pictures.back().insert(pictures.back().end(), one.begin(), one.end());
+      }
+      for (const auto& p : pictures) in.push_back(p.data());
+      std::vector<float> out(static_cast<std::size_t>(output.shape[0] * output.shape[1] * output.shape[2] * output.shape[3]));
+      const NamedOutput outs[] = {{output.name, out.data()}};
+      Session session = engine.session();
+      const Timing t = time_runs(flags.seconds, [&] { session.run(frame, in, outs); });
+      const MemoryReport memory = session.memory(frame, {output.name});
+      const std::size_t launches = session.steps(frame, {output.name}).size();
+      const std::string size = cli::size_text(frame.width, frame.height);
+      std::printf("%-28s %-10s %5d %10.2f %10.2f %10.2f %9.2f %10.2f %10.2f %8zu\n", engine.network().c_str(), size.c_str(), batch, t.median_ms,
+                  t.p10_ms, t.p90_ms, 1e3 * batch / t.median_ms, memory.arena_bytes / 1048576., memory.arena_bytes / 1048576. / batch, launches);
+      std::fflush(stdout);
+      json["device"] = engine.device();
+      json["rows"].push_back({{"network", engine.network()}, {"width", frame.width}, {"height", frame.height}, {"batch", batch},
+                              {"fused", !flags.unfused}, {"median_ms", t.median_ms}, {"p10_ms", t.p10_ms}, {"p90_ms", t.p90_ms}, {"runs", t.runs},
+                              {"images_per_s", 1e3 * batch / t.median_ms}, {"arena_bytes", memory.arena_bytes},
+                              {"lower_bound_bytes", memory.lower_bound_bytes}, {"weight_bytes", memory.weight_bytes}, {"launches", launches}});
+    }
+  }
+  finish(flags.json, json);
+}
+
+// ---- memory ----
+
+struct MemoryFlags {
+  cli::EngineFlags engine;
+  std::vector<std::string> models;
+  std::string batches = "1", json;
+};
+
+void memory(const MemoryFlags& flags, Json json) {
+  json["rows"] = Json::array();
+  std::vector<std::string> models = flags.models;
+  if (models.empty())
+    for (const Architecture& a : architectures()) models.push_back(a.name);
+  std::printf("%-34s %-10s %5s %12s %12s %12s %7s %12s\n", "network", "size", "batch", "sum MiB", "bound MiB", "arena MiB", "ratio", "MiB/image");
+  for (const std::string& model : models) {
+    const Engine engine = cli::open_engine(model, flags.engine.options());
+    for (const int batch : parse_batches(flags.batches)) {
+      Frame frame = engine.frame();
+      frame.batch = batch;
+      const MemoryReport m = engine.session().memory(frame);
+      const double mib = 1048576.;
+      std::printf("%-34s %-10s %5d %12.3f %12.3f %12.3f %7.3f %12.3f\n", engine.network().c_str(), cli::size_text(frame.width, frame.height).c_str(), batch,
+                  m.sum_bytes / mib, m.lower_bound_bytes / mib, m.arena_bytes / mib,
+                  static_cast<double>(m.arena_bytes) / static_cast<double>(m.lower_bound_bytes), m.arena_bytes / mib / batch);
+      std::fflush(stdout);
+      json["rows"].push_back({{"network", engine.network()}, {"device", flags.engine.device == "auto" ? "cpu" : flags.engine.device},
+                              {"precision", flags.engine.precision}, {"width", frame.width}, {"height", frame.height}, {"batch", batch},
+                              {"sum_bytes", m.sum_bytes}, {"lower_bound_bytes", m.lower_bound_bytes}, {"arena_bytes", m.arena_bytes},
+                              {"weight_bytes", m.weight_bytes}});
+    }
+  }
+  finish(flags.json, json);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  CLI::App app{"Measures Fathom: speed, memory, accuracy.", "fathom_bench"};
+  app.require_subcommand(1);
+
+  FpsFlags fps_flags;
+  CLI::App* fps_command = app.add_subcommand("fps", "latency and images per second of networks against the batch size");
+  fps_command->add_option("--model", fps_flags.models, "model files, or names of architectures (synthetic weights)")->required()->delimiter(',');
+  fps_command->add_option("--batch", fps_flags.batches, "1,2,4,...");
+  fps_command->add_option("--seconds", fps_flags.seconds, "of measuring per row")->check(CLI::PositiveNumber);
+  fps_command->add_flag("--unfused", fps_flags.unfused, "every layer on its own");
+  fps_command->add_option("--json", fps_flags.json, "also write the rows to this file");
+  fps_flags.engine.add_to(*fps_command, true);
+
+  MemoryFlags memory_flags;
+  CLI::App* memory_command = app.add_subcommand("memory", "arena, lower bound and the sum without reuse");
+  memory_command->add_option("--model", memory_flags.models, "all architectures by default")->delimiter(',');
+  memory_command->add_option("--batch", memory_flags.batches, "1,8,32,...");
+  memory_command->add_option("--json", memory_flags.json, "also write the rows to this file");
+  memory_flags.engine.add_to(*memory_command, true);
+
+  return cli::run(app, argc, argv, [&] {
+    if (*fps_command) return fps(fps_flags, recipe(argc, argv));
+    if (*memory_command) return memory(memory_flags, recipe(argc, argv));
+  });
+}

@@ -1,0 +1,110 @@
+// What the three programs share: option parsing by CLI11, one-line errors, exit status, devices, sizes, progress.
+#pragma once
+
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <filesystem>
+#include <map>
+#include <new>
+#include <string>
+
+#include "fathom/fathom.hpp"
+
+namespace fathom::cli {
+
+struct Size {
+  int width = 0, height = 0;
+};
+
+// "640x192" -> {640, 192}; throws Error{usage}.
+inline Size parse_size(const std::string& text) {
+  Size size;
+  char rest = 0;
+  if (text.empty()) return size;
+  if (std::sscanf(text.c_str(), "%dx%d%c", &size.width, &size.height, &rest) != 2 || size.width < 1 || size.height < 1 ||
+      size.width > 65536 || size.height > 65536)
+    throw Error(ErrorKind::usage, "a size is WIDTHxHEIGHT, as in 640x192, not '" + text + "'");
+  return size;
+}
+
+inline std::string size_text(int width, int height) { return std::to_string(width) + "x" + std::to_string(height); }
+
+// --device, --precision, --threads and --budget, as every program that runs a network has them.
+struct EngineFlags {
+  std::string device = "auto", precision = "fp32", size;
+  int threads = 0;
+  double budget_gib = 8;
+
+  void add_to(CLI::App& app, bool with_size) {
+    app.add_option("--device", device, "auto, cpu, cuda or reference")->check(CLI::IsMember({"auto", "cpu", "cuda", "reference"}));
+    app.add_option("--precision", precision, "fp32, tf32 or fp16 (the last two on a GPU)")->check(CLI::IsMember({"fp32", "tf32", "fp16"}));
+    app.add_option("--threads", threads, "CPU threads, 0: all cores")->check(CLI::Range(0, 1024));
+    app.add_option("--budget", budget_gib, "refuse models and plans that need more GiB")->check(CLI::PositiveNumber);
+    if (with_size) app.add_option("--size", size, "WxH that the network runs at, instead of the model's own");
+  }
+
+  EngineOptions options() const {
+    static const std::map<std::string, Device> devices = {
+        {"auto", Device::automatic}, {"cpu", Device::cpu}, {"cuda", Device::cuda}, {"reference", Device::reference}};
+    static const std::map<std::string, Precision> precisions = {
+        {"fp32", Precision::fp32}, {"tf32", Precision::tf32}, {"fp16", Precision::fp16}};
+    EngineOptions o;
+    o.device = devices.at(device), o.precision = precisions.at(precision), o.threads = threads;
+    o.budget_bytes = static_cast<std::int64_t>(budget_gib * (1 << 30));
+    const Size s = parse_size(size);
+    o.input_width = s.width, o.input_height = s.height;
+    return o;
+  }
+};
+
+// An engine from a model file, or with synthetic weights where the argument is the name of an architecture and no file.
+inline Engine open_engine(const std::string& model, const EngineOptions& options) {
+  const bool a_path = model.find('/') != std::string::npos || model.find('.') != std::string::npos || std::filesystem::exists(model);
+  return a_path ? Engine::load(model, options) : Engine::synthetic(model, options);
+}
+
+// One line on stderr that is written over, when stderr is a terminal.
+class Progress {
+ public:
+  void show(const std::string& text) {
+    if (terminal_) std::fprintf(stderr, "\r\033[K%s", text.c_str()), std::fflush(stderr), shown_ = true;
+  }
+  ~Progress() {
+    if (shown_) std::fprintf(stderr, "\r\033[K");
+  }
+
+ private:
+  bool terminal_ = isatty(STDERR_FILENO);
+  bool shown_ = false;
+};
+
+// Runs a program: parses, works, and turns whatever goes wrong into one line on stderr and a non-zero status.
+template <class Work>
+int run(CLI::App& app, int argc, char** argv, Work&& work) {
+  const auto fail = [&](const std::string& text) {
+    std::fprintf(stderr, "%s: %s\n", app.get_name().c_str(), text.c_str());
+    return 1;
+  };
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& e) {
+    if (e.get_exit_code() == 0) return app.exit(e);  // --help, --version
+    fail(std::string(e.what()) + " (see --help)");
+    return 2;
+  }
+  try {
+    work();
+    if (std::fflush(stdout) != 0 || std::ferror(stdout)) return fail("cannot write the output: is the disk full?");
+    return 0;
+  } catch (const Error& e) {
+    return fail(e.what());
+  } catch (const std::bad_alloc&) {
+    return fail("out of memory; try a smaller --size or --batch");
+  } catch (const std::exception& e) {
+    return fail(e.what());
+  }
+}
+
+}  // namespace fathom::cli
