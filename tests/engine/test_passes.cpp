@@ -1,0 +1,181 @@
+// Passes change how a network runs and not what it computes: random graphs, before and after, on the reference backend.
+#include <cmath>
+#include <random>
+
+#include "engine/program.hpp"
+#include "engine/synthetic.hpp"
+#include "tests/catch.hpp"
+
+using namespace fathom;
+
+namespace {
+
+// Grows a random network of the layers that decoders and encoders are made of.
+class RandomNetwork {
+ public:
+  explicit RandomNetwork(unsigned seed) : random_(seed) {}
+
+  Graph build() {
+    const Value image = graph_.add_input("image", Desc::nhwc(2, 3, 12, 10, DType::u8));
+    maps_.push_back(graph_.add(Preprocess{{0.45f}, {0.225f}}, {image}, "input"));
+    for (int k = 0; k < 14; ++k) maps_.push_back(layer());
+    graph_.outputs.push_back({"last", maps_.back()});
+    graph_.outputs.push_back({"some", maps_[maps_.size() / 2]});
+    return graph_;
+  }
+
+ private:
+  int pick(int count) { return static_cast<int>(random_() % static_cast<unsigned>(count)); }
+  Value any() { return maps_[maps_.size() - 1 - static_cast<std::size_t>(pick(std::min<int>(3, static_cast<int>(maps_.size()))))]; }
+  const Desc& desc(Value v) { return graph_[v].desc; }
+  std::string name(const char* what) { return std::string(what) + std::to_string(counter_++); }
+
+  Value constant(const std::string& key, const Desc& shape) {
+    return graph_.add_constant(key, Constant::of(shape, synthetic_parameter(key, shape)));
+  }
+  Value conv(Value x, int out, int kernel, int padding, bool bias) {
+    const std::string key = name("conv");
+    std::vector<Value> in = {x, constant(key + ".weight", Desc::dense({out, desc(x).c(), kernel, kernel}))};
+    if (bias) in.push_back(constant(key + ".bias", Desc::dense({out})));
+    Conv2d op{.padding = padding};
+    op.bias = bias;
+    return graph_.add(op, in, key);
+  }
+  Value norm(Value x) {
+    const std::string key = name("bn");
+    std::vector<Value> in = {x};
+    for (const char* part : {"weight", "bias", "running_mean", "running_var"}) in.push_back(constant(key + "." + part, Desc::dense({desc(x).c()})));
+    return graph_.add(BatchNorm{}, in, key);
+  }
+  Value activation(Value x) {
+    const ActivationKind kinds[] = {ActivationKind::relu, ActivationKind::elu, ActivationKind::sigmoid, ActivationKind::hard_swish};
+    return graph_.add(Activation{kinds[pick(4)]}, {x}, name("act"));
+  }
+  Value gated(Value x) {
+    Value y = graph_.add(GlobalMean{}, {x}, name("mean"));
+    const std::string key = name("fc");
+    y = graph_.add(Linear{}, {y, constant(key + ".weight", Desc::dense({desc(x).c(), desc(x).c()}))}, key);
+    y = graph_.add(Activation{ActivationKind::sigmoid}, {y}, name("gate"));
+    return graph_.add(Multiply{}, {x, y}, name("scaled"));
+  }
+
+  Value layer() {
+    const Value x = any();
+    const int c = static_cast<int>(desc(x).c());
+    switch (pick(9)) {
+      case 0: return conv(x, 1 + pick(6), 3, 1, pick(2));
+      case 1: return norm(conv(x, 1 + pick(6), 1 + 2 * pick(2), pick(2), pick(2)));
+      case 2: return activation(pick(2) ? norm(conv(x, 4, 3, 1, false)) : x);
+      case 3: {  // reflection or replication
+        const Value padded = graph_.add(Pad{.padding = 1, .mode = pick(2) ? PadMode::reflect : PadMode::replicate}, {x}, name("pad"));
+        return activation(conv(padded, 3, 3, 0, true));
+      }
+      case 4: {  // residual, of a convolution or of two
+        const Value y = conv(x, c, 3, 1, true);
+        const Value sum = graph_.add(Add{}, {pick(2) ? x : norm(conv(x, c, 1, 0, false)), y}, name("add"));
+        return pick(2) ? activation(sum) : sum;
+      }
+      case 5: {  // a decoder's step: up, cat, conv
+        const Resize up = pick(2) ? Resize{.mode = ResizeMode::nearest, .scale = 2} : Resize{.mode = ResizeMode::bilinear, .scale = 2, .align_corners = pick(2) == 1};
+        const Value small = graph_.add(Pool{.kind = PoolKind::max, .kernel = 2, .stride = 2}, {x}, name("pool"));
+        Value large = graph_.add(up, {small}, name("up"));
+        const Desc to = desc(x);
+        if (!desc(large).same_extents(to)) large = graph_.add(Resize{.mode = ResizeMode::bilinear, .size = {static_cast<int>(to.h()), static_cast<int>(to.w())}}, {large}, name("fit"));
+        const Value cat = graph_.add(Concat{}, {large, x}, name("cat"));
+        const Value padded = graph_.add(Pad{.padding = 1, .mode = PadMode::reflect}, {cat}, name("pad"));
+        return conv(padded, 4, 3, 0, true);
+      }
+      case 6: return conv(gated(x), 1 + pick(5), 1, 0, true);  // fSE
+      case 7: {  // fSE over a concat of an enlarged map
+        const Value small = graph_.add(Pool{.kind = PoolKind::average, .kernel = 2, .stride = 2}, {x}, name("pool"));
+        const Value large = graph_.add(Resize{.mode = ResizeMode::nearest, .scale = 2}, {small}, name("up"));
+        if (!desc(large).same_extents(desc(x))) return activation(x);
+        return activation(conv(gated(graph_.add(Concat{}, {large, x}, name("cat"))), 5, 1, 0, true));
+      }
+      default: return activation(x);
+    }
+  }
+
+  std::mt19937 random_;
+  Graph graph_;
+  std::vector<Value> maps_;
+  int counter_ = 0;
+};
+
+std::vector<std::vector<float>> run(const Graph& graph, bool fused, std::size_t* launches) {
+  const std::unique_ptr<Backend> backend = make_reference_backend();
+  auto program = std::make_shared<const Program>(compile(graph, *backend, {{"last", "some"}, fused}));
+  *launches = program->steps.size();
+  Binding binding(program, backend->allocate(program->memory.arena_bytes + 64));
+  const Desc in = graph[graph.inputs[0]].desc;
+  std::vector<std::uint8_t> picture = synthetic_image(static_cast<int>(in.n() * in.h()), static_cast<int>(in.w()));
+  std::vector<std::vector<float>> outputs;
+  std::vector<float*> pointers;
+  for (const Desc& d : program->outputs) outputs.emplace_back(static_cast<std::size_t>(d.elements()), std::nanf(""));
+  for (auto& o : outputs) pointers.push_back(o.data());
+  const void* inputs[] = {picture.data()};
+  binding.run(inputs, pointers, nullptr);
+  return outputs;
+}
+
+}  // namespace
+
+TEST_CASE("fused graphs compute what unfused ones do", "[engine]") {
+  std::size_t plain_launches = 0, fused_launches = 0;
+  for (unsigned seed = 0; seed < 60; ++seed) {
+    const Graph graph = RandomNetwork(seed).build();
+    std::size_t a = 0, b = 0;
+    const auto plain = run(graph, false, &a), fused = run(graph, true, &b);
+    plain_launches += a, fused_launches += b;
+    for (std::size_t o = 0; o < plain.size(); ++o) {
+      double largest = 0, error = 0;
+      for (std::size_t k = 0; k < plain[o].size(); ++k) {
+        largest = std::max(largest, std::fabs(static_cast<double>(plain[o][k])));
+        const double e = std::fabs(static_cast<double>(plain[o][k]) - static_cast<double>(fused[o][k]));
+        error = e <= error ? error : e;  // a NaN stays
+      }
+      INFO("seed " << seed << ", output " << o << "\n" << to_text(fuse(graph, {})));
+      REQUIRE(error <= 2e-5 * std::max(largest, 1e-3));
+    }
+  }
+  CHECK(fused_launches < plain_launches * 7 / 10);
+}
+
+TEST_CASE("a decoder step fuses to one convolution", "[engine]") {
+  Graph g;
+  const auto constant = [&](const std::string& key, const Desc& d) { return g.add_constant(key, Constant::of(d, synthetic_parameter(key, d))); };
+  const Value low = g.add_input("low", Desc::nhwc(1, 8, 6, 10)), skip = g.add_input("skip", Desc::nhwc(1, 4, 12, 20));
+  Value x = g.add(Resize{.mode = ResizeMode::nearest, .scale = 2}, {low}, "up");
+  x = g.add(Concat{}, {x, skip}, "cat");
+  x = g.add(Pad{.padding = 1, .mode = PadMode::reflect}, {x}, "pad");
+  Conv2d conv;
+  conv.bias = true;
+  x = g.add(conv, {x, constant("w.weight", Desc::dense({5, 12, 3, 3})), constant("w.bias", Desc::dense({5}))}, "conv");
+  x = g.add(Activation{ActivationKind::elu}, {x}, "elu");
+  g.outputs.push_back({"y", x});
+
+  const Graph fused = fuse(g, {});
+  REQUIRE(fused.nodes.size() == 1);
+  const auto& op = std::get<Conv2d>(fused.nodes[0].op);
+  REQUIRE(op.sources.size() == 2);
+  CHECK(op.sources[0].resize.mode == ResizeMode::nearest);
+  CHECK(op.sources[1].pad_mode == PadMode::reflect);
+  CHECK(op.padding == Padding(1));
+  CHECK(op.activation.kind == ActivationKind::elu);
+  CHECK_NOTHROW(validate(fused));
+}
+
+TEST_CASE("input normalisation is never folded past zero padding, nor a norm past a shared map", "[engine]") {
+  Graph g;
+  const auto constant = [&](const std::string& key, const Desc& d) { return g.add_constant(key, Constant::of(d, synthetic_parameter(key, d))); };
+  const Value image = g.add_input("image", Desc::nhwc(1, 3, 8, 8, DType::u8));
+  const Value x = g.add(Preprocess{{0.5f}, {0.25f}}, {image}, "input");
+  const Value y = g.add(Conv2d{.padding = 1}, {x, constant("c.weight", Desc::dense({4, 3, 3, 3}))}, "conv");
+  std::vector<Value> in = {y};
+  for (const char* part : {"weight", "bias", "running_mean", "running_var"}) in.push_back(constant(std::string("bn.") + part, Desc::dense({4})));
+  const Value z = g.add(BatchNorm{}, in, "bn");
+  g.outputs.push_back({"raw", y}), g.outputs.push_back({"normed", z});
+  CHECK(fuse(g, {}).nodes.size() == 3);  // the convolution's own map is an output too
+  g.outputs.erase(g.outputs.begin());
+  CHECK(fuse(g, {}).nodes.size() == 2);
+}
