@@ -13,7 +13,7 @@ namespace fathom {
 class Backend {
  public:
   virtual ~Backend() = default;
-  virtual std::string name() const = 0;  // "CPU, 2 threads, oneDNN 2.6.3"
+  virtual std::string name() const = 0;  // "CPU, 2 threads"
   virtual Fusions fusions() const = 0;
   virtual StorageRules rules() const = 0;
   // Packs weights, chooses a kernel, asks for workspace. Thread-safe.

@@ -16,11 +16,7 @@ class Reference final : public Backend {
  public:
   std::string name() const override { return "reference (double accumulators, one thread)"; }
   Fusions fusions() const override { return {}; }
-  StorageRules rules() const override {
-    return {.in_place = [](const Graph&, const Node&) { return std::vector<int>{}; },
-            .writes_slice = [](const Graph&, const Node&) { return false; },
-            .reads_slice = [](const Graph&, const Node&) { return false; }};
-  }
+  StorageRules rules() const override { return {}; }
   Step prepare(const Op& op, const NodeIo& io) override {
     return std::visit([&](const auto& o) { return fathom::prepare(o, io, backend_); }, op);
   }
@@ -34,7 +30,7 @@ class Reference final : public Backend {
 class Cpu final : public Backend {
  public:
   explicit Cpu(int threads) : backend_(threads) {}
-  std::string name() const override { return "CPU, " + std::to_string(backend_.threads()) + " threads, " + cpu_library(); }
+  std::string name() const override { return "CPU, " + std::to_string(backend_.threads()) + " threads"; }
   Fusions fusions() const override { return {}; }
   StorageRules rules() const override { return cpu_storage_rules(); }
   Step prepare(const Op& op, const NodeIo& io) override {

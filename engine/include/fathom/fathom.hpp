@@ -106,7 +106,7 @@ class Engine {
   Session session() const;
 
   std::string network() const;  // "hr_depth"
-  std::string device() const;   // "CPU, 2 threads, oneDNN 2.6.3"
+  std::string device() const;   // "CPU, 2 threads"
   Frame frame() const;          // the size photographs are brought to, batch 1
   std::vector<TensorInfo> inputs(const Frame& frame) const;
   std::vector<TensorInfo> outputs(const Frame& frame) const;  // all that the network has, the primary one first
