@@ -9,6 +9,7 @@
 #include "engine/safetensors.hpp"
 #include "engine/synthetic.hpp"
 #include "samples/cli.hpp"
+#include "samples/files.hpp"
 
 namespace {
 
@@ -46,8 +47,8 @@ void list(bool as_json) {
       rows.push_back({{"name", a.name}, {"paper", a.paper}, {"parameters", census.parameters}, {"multiply_adds", census.multiply_adds},
                       {"width", frame.width}, {"height", frame.height}, {"inputs", a.inputs}, {"output", output}});
     else
-      std::printf("%-34s %13s %10s  %-9s  %-26s %s\n", a.name, grouped(census.parameters).c_str(), count_text(census.multiply_adds).c_str(),
-                  size.c_str(), (std::string(a.inputs) + " -> " + output).c_str(), a.paper);
+      std::printf("%-34s %13s %10s  %-9s  %-26s %s\n", a.name.c_str(), grouped(census.parameters).c_str(), count_text(census.multiply_adds).c_str(),
+                  size.c_str(), (std::string(a.inputs) + " -> " + output).c_str(), a.paper.c_str());
   }
   if (as_json) std::printf("%s\n", Json{{"architectures", rows}}.dump(1).c_str());
 }
@@ -283,7 +284,7 @@ int main(int argc, char** argv) {
     if (out_path.empty()) {
       std::printf("%s\n", json.c_str());
     } else {
-      write_text(out_path, json);
+      write_file(out_path, json + "\n");
     }
   });
 }
