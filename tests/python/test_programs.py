@@ -1,6 +1,8 @@
 """The Python tools beside the C++ programs: converted checkpoints and rebuilt graphs give the official outputs."""
 
+import contextlib
 import glob
+import io
 import json
 import os
 import subprocess
@@ -68,15 +70,19 @@ class Case(unittest.TestCase):
     def path(self, name):
         return os.path.join(self.folder, name)
 
+    def convert(self, *arguments):
+        with contextlib.redirect_stderr(io.StringIO()) as said:
+            self.assertEqual(convert.main(arguments), 0, said.getvalue())
+
     def golden(self, network):
-        (path,) = glob.glob(os.path.join(GOLDEN, f"{network}_*x*.safetensors"))
+        (path,) = glob.glob(os.path.join(GOLDEN, f"{network}_[0-9]*x*.safetensors"))
         return path
 
 
 class ConvertedCheckpoints(Case):
     def check(self, network, files, *options, tolerance="1e-4"):
         output = self.path("model.safetensors")
-        self.assertEqual(convert.main(["--architecture", network, *files, "-o", output, *options]), 0)
+        self.convert("--architecture", network, *files, "-o", output, *options)
         done = run("verify", output, self.golden(network), "--tolerance", tolerance)
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
         self.assertIn("error", done.stdout)
@@ -108,7 +114,7 @@ class ConvertedCheckpoints(Case):
         torch.save(encoder, files[0])
         torch.save(part("hr_depth", "depth."), files[1])
         output = self.path("model.safetensors")
-        self.assertEqual(convert.main(["--architecture", "hr_depth", *files, "-o", output]), 0)
+        self.convert("--architecture", "hr_depth", *files, "-o", output)
         done = run("verify", output, self.golden("hr_depth"))
         self.assertNotEqual(done.returncode, 0)
         self.assertIn("encoder.encoder.conv1.weight", done.stderr)
