@@ -98,23 +98,23 @@ Taps make_taps(int in, int out, Filter filter) {
 }
 
 // One line of pixels (0 to 255, in 16 bits, readable for `padded` elements past its end) to one line of the output.
-void filter_line(const std::int16_t* __restrict line, const Taps& taps, std::int16_t* __restrict out,
+void filter_line(const std::int16_t* __restrict line, const Taps& table, std::int16_t* __restrict out,
                  std::int64_t out_stride) {
-  const int outputs = static_cast<int>(taps.first.size());
-  const int padded = taps.padded;
+  const int outputs = static_cast<int>(table.first.size());
+  const int padded = table.padded;
   for (int i = 0; i < outputs; ++i) {
-    const std::int16_t* x = line + taps.first[i];
-    const std::int16_t* high = taps.high.data() + static_cast<std::size_t>(i) * padded;
-    const std::int16_t* low = taps.low.data() + static_cast<std::size_t>(i) * padded;
+    const std::int16_t* x = line + table.first[i];
+    const std::int16_t* high = table.high.data() + static_cast<std::size_t>(i) * padded;
+    const std::int16_t* low = table.low.data() + static_cast<std::size_t>(i) * padded;
     std::int64_t sum = std::int64_t{1} << (fraction_bits - 1);
     for (int begin = 0; begin < padded; begin += longest_chunk) {
       const int end = std::min(padded, begin + longest_chunk);
       std::int32_t sum_high = 0, sum_low = 0;
-      for (int b = begin; b < end; b += block)
-        for (int t = b; t < b + block; ++t) {
-          sum_high += std::int32_t{x[t]} * high[t];
-          sum_low += std::int32_t{x[t]} * low[t];
-        }
+      const int taps = (end - begin) / block * block;  // nothing is lost: it tells the compiler that blocks are whole
+      for (int t = 0; t < taps; ++t) {
+        sum_high += std::int32_t{x[begin + t]} * high[begin + t];
+        sum_low += std::int32_t{x[begin + t]} * low[begin + t];
+      }
       sum += std::int64_t{sum_high} * (1 << low_bits) + sum_low;
     }
     out[i * out_stride] = static_cast<std::int16_t>(std::clamp<std::int64_t>(sum >> fraction_bits, 0, 255));

@@ -148,7 +148,7 @@ Image upright(const Image& in, int orientation) {
   return out;
 }
 
-void encode(const fs::path& path, const cv::Mat& pixels) {
+void encode(const fs::path& path, const cv::Mat& pixels, const std::string& description) {
   std::vector<std::uint8_t> bytes;
   try {
     if (!cv::imencode(".png", pixels, bytes)) bytes.clear();
@@ -159,7 +159,7 @@ void encode(const fs::path& path, const cv::Mat& pixels) {
     throw Error(ErrorKind::file, "cannot write " + path.string() + ": OpenCV could not encode " +
                                      std::to_string(pixels.cols) + "x" + std::to_string(pixels.rows) +
                                      " pixels as PNG");
-  write_file(path, bytes);
+  write_file(path, description.empty() ? bytes : with_text(bytes, "Description", description));
 }
 
 }  // namespace
@@ -203,14 +203,15 @@ void write_png(const fs::path& path, const ImageView& image) {
     for (std::int64_t x = 0; x < std::int64_t{3} * image.width; x += 3)
       out[x] = in[x + 2], out[x + 1] = in[x + 1], out[x + 2] = in[x];
   }
-  encode(path, pixels);
+  encode(path, pixels, "");
 }
 
-void write_png(const fs::path& path, const Plane16& plane) {
+void write_png(const fs::path& path, const Plane16& plane, const std::string& description) {
   if (plane.width < 1 || plane.height < 1 ||
       plane.values.size() != static_cast<std::size_t>(plane.width) * static_cast<std::size_t>(plane.height))
     throw Error(ErrorKind::image, "cannot write " + path.string() + ": its sizes and values do not agree");
-  encode(path, cv::Mat(plane.height, plane.width, CV_16UC1, const_cast<std::uint16_t*>(plane.values.data())));
+  encode(path, cv::Mat(plane.height, plane.width, CV_16UC1, const_cast<std::uint16_t*>(plane.values.data())),
+         description);
 }
 
 }  // namespace fathom

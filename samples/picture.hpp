@@ -1,11 +1,11 @@
 // Pictures in files, through OpenCV: the only place that knows it.
 #pragma once
 
-#include <cstdint>
 #include <filesystem>
-#include <vector>
+#include <string>
 
 #include "fathom/image.hpp"
+#include "samples/plane16.hpp"
 
 namespace fathom {
 
@@ -16,14 +16,11 @@ namespace fathom {
 Image read_picture(const std::filesystem::path& path);
 
 // One channel of 8 or 16 bits as it stands, as depth pictures have it. Throws as read_picture, and for colour pictures.
-struct Plane16 {
-  int width = 0, height = 0;
-  std::vector<std::uint16_t> values;
-};
 Plane16 read_plane16(const std::filesystem::path& path);
 
-// Each either writes the whole file or throws Error{file} and leaves what stood there (see files.hpp).
+// Each either writes the whole file or throws Error{file} and leaves what stood there (see files.hpp). A description
+// goes into the file as its text "Description".
 void write_png(const std::filesystem::path& path, const ImageView& image);
-void write_png(const std::filesystem::path& path, const Plane16& plane);
+void write_png(const std::filesystem::path& path, const Plane16& plane, const std::string& description = "");
 
 }  // namespace fathom

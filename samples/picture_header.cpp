@@ -151,4 +151,25 @@ std::vector<std::uint8_t> bare_png(Bytes bytes) {
   return out;
 }
 
+std::vector<std::uint8_t> with_text(Bytes png, const std::string& keyword, const std::string& text) {
+  const auto append = [](std::vector<std::uint8_t>& to, std::uint32_t v) {
+    for (int shift = 24; shift >= 0; shift -= 8) to.push_back(static_cast<std::uint8_t>(v >> shift));
+  };
+  std::string body = "tEXt" + keyword;
+  body.push_back('\0');
+  body += text;
+  std::uint32_t crc = 0xFFFFFFFF;  // of type and data, as every chunk of a PNG has it
+  for (const char byte : body) {
+    crc ^= static_cast<std::uint8_t>(byte);
+    for (int bit = 0; bit < 8; ++bit) crc = crc & 1 ? crc >> 1 ^ 0xEDB88320u : crc >> 1;
+  }
+  const std::size_t after_header = png_signature.size() + 25;  // IHDR comes first and is always 25 bytes
+  std::vector<std::uint8_t> out(png.begin(), png.begin() + static_cast<std::ptrdiff_t>(after_header));
+  append(out, static_cast<std::uint32_t>(body.size() - 4));
+  for (const char byte : body) out.push_back(static_cast<std::uint8_t>(byte));
+  append(out, ~crc);
+  out.insert(out.end(), png.begin() + static_cast<std::ptrdiff_t>(after_header), png.end());
+  return out;
+}
+
 }  // namespace fathom

@@ -22,4 +22,8 @@ PictureHeader picture_header(std::span<const std::uint8_t> bytes);
 // stderr, and a broken one would spoil a good picture.
 std::vector<std::uint8_t> bare_png(std::span<const std::uint8_t> bytes);
 
+// The same PNG with a text chunk (Latin-1) before its pixels.
+std::vector<std::uint8_t> with_text(std::span<const std::uint8_t> png, const std::string& keyword,
+                                    const std::string& text);
+
 }  // namespace fathom

@@ -3,27 +3,18 @@
 #include <unistd.h>
 
 #include <filesystem>
-#include <fstream>
+#include <iterator>
 #include <opencv2/core.hpp>
 #include <opencv2/imgcodecs.hpp>
 
 #include "fathom/error.hpp"
-#include "samples/files.hpp"
-#include "samples/picture_header.hpp"
 #include "tests/catch.hpp"
+#include "tests/folder.hpp"
 
 using namespace fathom;
 namespace fs = std::filesystem;
 
 namespace {
-
-// A folder of its own for each test, gone at its end.
-struct Folder {
-  fs::path path = fs::temp_directory_path() / ("fathom_pictures_" + std::to_string(getpid()));
-  Folder() { fs::create_directories(path); }
-  ~Folder() { fs::remove_all(path); }
-  fs::path operator/(const std::string& name) const { return path / name; }
-};
 
 using Bytes = std::vector<std::uint8_t>;
 
@@ -75,7 +66,7 @@ Bytes with_orientation(const Bytes& jpeg, int orientation, bool big_endian) {
 }  // namespace
 
 TEST_CASE("pictures survive being written and read", "[samples]") {
-  const Folder folder;
+  const Folder folder("pictures");
   for (const auto& [w, h] : {std::pair{1, 1}, {3, 5}, {1, 4096}, {4096, 1}, {33, 17}}) {
     Image image(w, h);
     for (std::size_t i = 0; i < image.rgb.size(); ++i) image.rgb[i] = static_cast<std::uint8_t>(i * 2654435761u >> 13);
@@ -88,47 +79,55 @@ TEST_CASE("pictures survive being written and read", "[samples]") {
   CHECK(read_plane16(folder / "depth.png").width == 3);
   write_png(folder / "colour.png", Image(2, 2));
   CHECK_THROWS_AS(read_plane16(folder / "colour.png"), Error);
+  // A description travels in the file and changes no pixel.
+  write_png(folder / "told.png", plane, "depth in m = value / 1000");
+  CHECK(read_plane16(folder / "told.png").values == plane.values);
+  const cv::Mat others = cv::imread((folder / "told.png").string(), cv::IMREAD_UNCHANGED);
+  CHECK(others.at<std::uint16_t>(1, 2) == 12345);
+  std::ifstream file(folder / "told.png", std::ios::binary);
+  const std::string bytes{std::istreambuf_iterator<char>(file), {}};
+  CHECK(bytes.find(std::string("tEXtDescription\0depth in m = value / 1000", 41)) != std::string::npos);
 }
 
 TEST_CASE("every kind of pixel becomes 8-bit RGB", "[samples]") {
-  const Folder folder;
+  const Folder folder("pictures");
   cv::Mat colours(1, 3, CV_8UC3);
   colours.at<cv::Vec3b>(0, 0) = {3, 2, 1}, colours.at<cv::Vec3b>(0, 1) = {255, 0, 128},
                            colours.at<cv::Vec3b>(0, 2) = {0, 255, 7};
   const Bytes expected = {1, 2, 3, 128, 0, 255, 7, 255, 0};
   for (const char* extension : {".png", ".bmp", ".ppm", ".tiff"}) {
     INFO(extension);
-    write_file(folder / "a", encoded(extension, colours));
+    fathom::put(folder / "a", encoded(extension, colours));
     CHECK(read_picture(folder / "a").rgb == expected);
   }
 
   cv::Mat sixteen;
   colours.convertTo(sixteen, CV_16U, 257);
-  write_file(folder / "sixteen.png", encoded(".png", sixteen));
+  fathom::put(folder / "sixteen.png", encoded(".png", sixteen));
   CHECK(read_picture(folder / "sixteen.png").rgb == expected);
-  write_file(folder / "grey16.png", encoded(".png", cv::Mat(1, 1, CV_16U, cv::Scalar(32768))));
+  fathom::put(folder / "grey16.png", encoded(".png", cv::Mat(1, 1, CV_16U, cv::Scalar(32768))));
   CHECK(read_picture(folder / "grey16.png").rgb == Bytes{128, 128, 128});
-  write_file(folder / "grey.jpg", encoded(".jpg", cv::Mat(9, 7, CV_8U, cv::Scalar(90))));
+  fathom::put(folder / "grey.jpg", encoded(".jpg", cv::Mat(9, 7, CV_8U, cv::Scalar(90))));
   CHECK(read_picture(folder / "grey.jpg").rgb == Bytes(9 * 7 * 3, 90));
 
   // Transparent pixels show white.
   cv::Mat alpha(1, 3, CV_8UC4);
   alpha.at<cv::Vec4b>(0, 0) = {10, 20, 30, 255}, alpha.at<cv::Vec4b>(0, 1) = {10, 20, 30, 0},
                          alpha.at<cv::Vec4b>(0, 2) = {0, 0, 0, 51};
-  write_file(folder / "alpha.png", encoded(".png", alpha));
+  fathom::put(folder / "alpha.png", encoded(".png", alpha));
   CHECK(read_picture(folder / "alpha.png").rgb == Bytes{30, 20, 10, 255, 255, 255, 204, 204, 204});
 
   // Linear light: sRGB(0.5) = 188.
-  write_file(folder / "light.tiff",
-             encoded(".tiff", cv::Mat(1, 1, CV_32FC3, cv::Scalar(0.5, 7, -1)), {cv::IMWRITE_TIFF_COMPRESSION, 1}));
+  fathom::put(folder / "light.tiff",
+              encoded(".tiff", cv::Mat(1, 1, CV_32FC3, cv::Scalar(0.5, 7, -1)), {cv::IMWRITE_TIFF_COMPRESSION, 1}));
   CHECK(read_picture(folder / "light.tiff").rgb == Bytes{0, 255, 188});
 }
 
 TEST_CASE("the orientation that a camera noted is applied", "[samples]") {
-  const Folder folder;
+  const Folder folder("pictures");
   const cv::Mat stored = scene(64, 32);
   const Bytes jpeg = encoded(".jpg", stored);
-  write_file(folder / "upright.jpg", jpeg);
+  fathom::put(folder / "upright.jpg", jpeg);
   const Image upright = read_picture(folder / "upright.jpg");
   // Where the stored picture's first corner (dark) and its right and lower corners (red, green) come to lie.
   struct Place {
@@ -144,7 +143,7 @@ TEST_CASE("the orientation that a camera noted is applied", "[samples]") {
                          {8, 0, 1, 0, 0}})
     for (const bool big_endian : {false, true}) {
       INFO("orientation " << p.orientation);
-      write_file(folder / "turned.jpg", with_orientation(jpeg, p.orientation, big_endian));
+      fathom::put(folder / "turned.jpg", with_orientation(jpeg, p.orientation, big_endian));
       const Image image = read_picture(folder / "turned.jpg");
       REQUIRE(image.width == (p.orientation >= 5 ? 32 : 64));
       const auto corner = [&](int x, int y) { return image.row(y * (image.height - 1)) + 3 * x * (image.width - 1); };
@@ -157,25 +156,25 @@ TEST_CASE("the orientation that a camera noted is applied", "[samples]") {
         for (int x = 0; x < image.width; ++x)
           for (int c = 0; c < 3; ++c) REQUIRE(image.row(y)[3 * x + c] == other.at<cv::Vec3b>(y, x)[2 - c]);
     }
-  write_file(folder / "nonsense.jpg", with_orientation(jpeg, 77, false));
+  fathom::put(folder / "nonsense.jpg", with_orientation(jpeg, 77, false));
   CHECK(read_picture(folder / "nonsense.jpg") == upright);
 }
 
 TEST_CASE("what is no picture is refused by name", "[samples]") {
-  const Folder folder;
+  const Folder folder("pictures");
   CHECK(refusal(folder / "missing.png", ErrorKind::file).find("no such file") != std::string::npos);
   fs::create_directory(folder / "photos");
   CHECK(refusal(folder / "photos", ErrorKind::file).find("folder") != std::string::npos);
-  write_file(folder / "empty.png", std::string());
+  fathom::put(folder / "empty.png", std::string());
   CHECK(refusal(folder / "empty.png").find("empty") != std::string::npos);
-  write_file(folder / "text.jpg", std::string("This is a letter, not a photograph."));
+  fathom::put(folder / "text.jpg", std::string("This is a letter, not a photograph."));
   CHECK(refusal(folder / "text.jpg").find("not a picture") != std::string::npos);
-  write_file(folder / "odd.png", std::string("\x89PNG\r\n\x1a\nnonsense follows here......", 40));
+  fathom::put(folder / "odd.png", std::string("\x89PNG\r\n\x1a\nnonsense follows here......", 40));
   CHECK(!refusal(folder / "odd.png").empty());
 }
 
 TEST_CASE("pictures that are cut off are refused, wherever they are cut", "[samples]") {
-  const Folder folder;
+  const Folder folder("pictures");
   const cv::Mat pixels = scene(200, 150);
   const Bytes progressive =
       encoded(".jpg", pixels, {cv::IMWRITE_JPEG_PROGRESSIVE, 1, cv::IMWRITE_JPEG_RST_INTERVAL, 2});
@@ -185,32 +184,32 @@ TEST_CASE("pictures that are cut off are refused, wherever they are cut", "[samp
       {"a.ppm", encoded(".ppm", pixels)},   {"a.tiff", encoded(".tiff", pixels)},
       {"a.webp", encoded(".webp", pixels)}, {"turned.jpg", with_orientation(encoded(".jpg", pixels), 6, true)}};
   for (const auto& [name, bytes] : files) {
-    write_file(folder / name, bytes);
+    fathom::put(folder / name, bytes);
     CHECK_NOTHROW(read_picture(folder / name));
     for (const double part : {0.02, 0.3, 0.5, 0.9, 0.99}) {
       const auto kept = static_cast<std::size_t>(static_cast<double>(bytes.size()) * part);
       INFO(name << " cut to " << kept << " of " << bytes.size() << " bytes");
-      write_file(folder / name, std::span(bytes).first(kept));
+      fathom::put(folder / name, std::span(bytes).first(kept));
       CHECK(!refusal(folder / name).empty());
     }
   }
   // Only the last byte of the end marker is missing; bytes after the end do no harm.
   const Bytes& jpeg = files[1].second;
-  write_file(folder / "b.jpg", std::span(jpeg).first(jpeg.size() - 1));
+  fathom::put(folder / "b.jpg", std::span(jpeg).first(jpeg.size() - 1));
   CHECK(refusal(folder / "b.jpg").find("cut off") != std::string::npos);
   Bytes longer = jpeg;
   longer.insert(longer.end(), 100, 0);
-  write_file(folder / "c.jpg", longer);
+  fathom::put(folder / "c.jpg", longer);
   CHECK_NOTHROW(read_picture(folder / "c.jpg"));
   // A small preview before the picture has an end marker of its own.
   Bytes preview = {0xFF, 0xD8, 0xFF, 0xE2, 0, 8, 0xFF, 0xD8, 1, 2, 0xFF, 0xD9};
   preview.insert(preview.end(), jpeg.begin() + 2, jpeg.end() - 300);
-  write_file(folder / "d.jpg", preview);
+  fathom::put(folder / "d.jpg", preview);
   CHECK(refusal(folder / "d.jpg").find("cut off") != std::string::npos);
 }
 
 TEST_CASE("pictures that are damaged in the middle are refused, with no word on stderr", "[samples]") {
-  const Folder folder;
+  const Folder folder("pictures");
   std::FILE* caught = std::tmpfile();
   const int real = dup(2);
   dup2(fileno(caught), 2);
@@ -222,7 +221,7 @@ TEST_CASE("pictures that are damaged in the middle are refused, with no word on 
     else
       bytes[bytes.size() / 2] ^= 0xFF;
     const std::string name = std::string("damaged") + extension;
-    write_file(folder / name, bytes);
+    fathom::put(folder / name, bytes);
     CHECK(refusal(folder / name).find("damaged") != std::string::npos);
   }
   std::fflush(stderr);
@@ -234,7 +233,7 @@ TEST_CASE("pictures that are damaged in the middle are refused, with no word on 
 }
 
 TEST_CASE("a header that promises too much is refused before anything is decoded", "[samples]") {
-  const Folder folder;
+  const Folder folder("pictures");
   Bytes png = encoded(".png", scene(16, 16));
   const auto put = [](Bytes& bytes, std::size_t at, std::uint32_t v) {
     for (int i = 0; i < 4; ++i) bytes[at + i] = static_cast<std::uint8_t>(v >> (24 - 8 * i));
@@ -246,18 +245,18 @@ TEST_CASE("a header that promises too much is refused before anything is decoded
     for (int bit = 0; bit < 8; ++bit) crc = crc & 1 ? crc >> 1 ^ 0xEDB88320u : crc >> 1;
   }
   put(png, 29, ~crc);
-  write_file(folder / "vast.png", png);
+  fathom::put(folder / "vast.png", png);
   CHECK(refusal(folder / "vast.png").find("20000x20000") != std::string::npos);
 
   Bytes jpeg = encoded(".jpg", scene(16, 16));
   for (std::size_t i = 2; i + 9 < jpeg.size(); ++i)
     if (jpeg[i] == 0xFF && jpeg[i + 1] == 0xC0) jpeg[i + 5] = jpeg[i + 7] = 0xFF;
-  write_file(folder / "vast.jpg", jpeg);
+  fathom::put(folder / "vast.jpg", jpeg);
   CHECK(refusal(folder / "vast.jpg").find("over the limit") != std::string::npos);
 }
 
 TEST_CASE("broken bytes anywhere end in a picture or an error", "[samples]") {
-  const Folder folder;
+  const Folder folder("pictures");
   std::uint32_t state = 7;
   const auto random = [&] { return (state = state * 1664525u + 1013904223u) >> 8; };
   for (const char* extension : {".png", ".jpg", ".webp", ".bmp", ".tiff"}) {
@@ -266,7 +265,7 @@ TEST_CASE("broken bytes anywhere end in a picture or an error", "[samples]") {
       Bytes bytes = whole;
       for (int i = 0; i < 4; ++i) bytes[random() % bytes.size()] = static_cast<std::uint8_t>(random());
       if (round % 2) bytes.resize(random() % bytes.size());
-      write_file(folder / "broken", bytes);
+      fathom::put(folder / "broken", bytes);
       try {
         read_picture(folder / "broken");
       } catch (const Error&) {
@@ -276,7 +275,7 @@ TEST_CASE("broken bytes anywhere end in a picture or an error", "[samples]") {
 }
 
 TEST_CASE("writing fails loudly and leaves what was there", "[samples]") {
-  const Folder folder;
+  const Folder folder("pictures");
   const Image image(4, 4);
   const auto failure = [&](const fs::path& path) -> std::string {
     try {
