@@ -48,6 +48,7 @@ class Builder {
 
   bool key(std::string& name) {
     Level& level = open_.back();
+    level.slot = nullptr;
     if (level.container->contains(name)) wrong("the key " + in_quotes(name) + " appears twice" + place());
     level.slot = &(*level.container)[name];
     level.key = std::move(name);
@@ -98,10 +99,11 @@ class Builder {
   std::string place() const {
     std::string text;
     for (const Level& level : open_) {
+      const bool innermost = &level == &open_.back();  // where the next entry is read; further out one is being read
       text += text.empty() ? " in " : "";
       if (level.container->is_array()) {
         text += '[';
-        text += std::to_string(level.container->size()) + "]";
+        text += std::to_string(level.container->size() - (innermost ? 0 : 1)) + "]";
       } else if (level.slot) {
         text += text.ends_with(']') || text.ends_with('\'') ? "." : "";
         text += in_quotes(level.key);
@@ -122,6 +124,8 @@ json parse_json(std::string_view text, const std::string& what, const JsonLimits
   if (text.size() > limits.bytes)
     throw Error(ErrorKind::model, what + ": " + std::to_string(text.size()) + " bytes of JSON, at most " +
                                       std::to_string(limits.bytes) + " are read");
+  if (const std::size_t nul = text.find('\0'); nul != text.npos)  // the parser would take it for the end
+    throw Error(ErrorKind::model, what + ": not valid JSON at byte " + std::to_string(nul + 1) + ", which is 0");
   Builder builder(what, limits);
   json::sax_parse(text.begin(), text.end(), &builder);
   return std::move(builder.root);
