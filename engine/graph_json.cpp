@@ -19,8 +19,6 @@ constexpr std::size_t longest_name = 1024;
 constexpr int largest_size = 16384;
 constexpr int largest_batch = 65536;
 
-constexpr const char* input_dtype_names[] = {"f32", "u8"};
-
 [[noreturn]] void wrong(const std::string& text) { throw Error(ErrorKind::model, text); }
 
 const json& member(const json& object, const char* key, const std::string& where) {

@@ -57,7 +57,7 @@ void write_model_file(const std::string& path, const ModelFile& model, DType dty
   for (const auto& [name, constant] : model.weights) {
     Desc desc = constant->desc;
     if (desc.dtype == DType::f32) desc.dtype = dtype;
-    tensors.push_back({name, desc, [constant, desc]() -> std::shared_ptr<const void> {
+    tensors.push_back({name, desc, [constant = constant, desc]() -> std::shared_ptr<const void> {
                          const std::shared_ptr<const float[]> values = constant->values();
                          if (desc.dtype == DType::f32) return values;
                          const std::int64_t count = desc.elements();

@@ -1,0 +1,76 @@
+// A graph in which every op occurs, with every field away from its default: for tests and as a seed for fuzzing.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "models/network.hpp"
+
+namespace fathom {
+
+struct EveryOp {
+  Weights weights;
+  Graph graph;
+  Value image, features;
+
+  Value weight(const std::string& key, const Desc& desc) {
+    weights[key] = std::make_shared<Constant>(Constant{desc, nullptr});
+    return graph.add_constant(key, weights[key]);
+  }
+  Value op(Op op, std::vector<Value> in, const std::string& name) {
+    return graph.add(std::move(op), std::move(in), name);
+  }
+  // Constants stand before the node that reads them, in the order of its parameters.
+  void norm(Value x, int c, const std::string& key) {
+    std::vector<Value> in = {x};
+    for (const char* part : {"weight", "bias", "running_mean", "running_var"})
+      in.push_back(weight(key + "." + part, Desc::dense({c})));
+    op(BatchNorm{.eps = 1e-3f, .activation = {ActivationKind::relu6}}, in, key);
+  }
+
+  EveryOp() {
+    image = graph.add_input("image", Desc::nhwc(2, 3, 24, 40, DType::u8));
+    image = op(Preprocess{{0.485f, 0.456f, 0.406f}, {0.229f, 0.224f, 0.225f}}, {image}, "image.normalised");
+    features = graph.add_input("features", Desc::nhwc(2, 8, 24, 40));
+
+    Conv2d conv{.stride = {2, 1}, .padding = {1, 2, 3, 0}, .dilation = {1, 2}, .groups = 2, .bias = true};
+    conv.activation = {ActivationKind::leaky_relu, 0.1f};
+    const Value w = weight("conv.weight", Desc::dense({6, 4, 3, 3})), b = weight("conv.bias", Desc::dense({6}));
+    op(conv, {features, w, b}, "conv");
+
+    // All that passes fill in.
+    Conv2d fused{.padding = 1};
+    fused.sources = {Source{{ResizeMode::bilinear, 0, {48, 80}, true}, PadMode::reflect},
+                     Source{{ResizeMode::nearest, 2}, PadMode::replicate}};
+    fused.gate = fused.residual = true;
+    const Value gate_of = op(Concat{}, {image, features}, "together");
+    const Value gate = op(GlobalMean{}, {gate_of}, "gate");
+    const Value addend = op(Resize{ResizeMode::nearest, {2, 2}}, {features}, "addend");
+    op(fused, {image, features, gate, addend, weight("fused.weight", Desc::dense({8, 11, 3, 3}))}, "fused");
+
+    ConvTranspose2d up{.stride = 2, .padding = 1, .output_padding = {1, 0}, .dilation = 2, .groups = 4, .bias = true};
+    up.activation = {ActivationKind::elu, 0.5f};
+    const Value uw = weight("up.weight", Desc::dense({8, 1, 3, 3})), ub = weight("up.bias", Desc::dense({4}));
+    op(up, {features, uw, ub}, "up");
+
+    Linear linear{.bias = true, .activation = {ActivationKind::hard_swish}};
+    const Value lw = weight("fc.weight", Desc::dense({8, 11})), lb = weight("fc.bias", Desc::dense({8}));
+    const Value scores = op(linear, {gate, lw, lb}, "fc");
+    norm(features, 8, "bn");
+    op(Activation{ActivationKind::elu, 2}, {image}, "elu");
+    op(Pool{PoolKind::average, 3, 2, 1, true, false}, {image}, "pool");
+    op(Add{{ActivationKind::relu}}, {features, features}, "sum");
+    op(Multiply{{ActivationKind::sigmoid}}, {features, scores}, "product");
+    op(Affine{2.5f, -0.1f}, {features}, "affine");
+    op(PixelShuffle{2}, {features}, "shuffled");
+    op(Pad{{1, 2, 3, 4}, PadMode::replicate}, {features}, "padded");
+    const Value guide = op(Slice{1, 2, 1}, {features}, "guide");
+    op(Reshape{4, 24, 80}, {features}, "reshaped");
+    const Value smooth = op(BoxFilter{3}, {features}, "smooth");
+    op(GuidedFilter{2, 1e-4f}, {smooth, guide, guide}, "guided");
+    const Value depth = op(DisparityToDepth{0.5f, 80}, {guide}, "depth");
+    graph.outputs = {{"depth", depth, OutputKind::depth, 0.01f}, {"features", smooth, OutputKind::tensor}};
+  }
+};
+
+}  // namespace fathom
