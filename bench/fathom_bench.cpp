@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <thread>
 
 #include "bench/accuracy.hpp"
@@ -11,6 +12,7 @@
 #include "models/architectures.hpp"
 #include "samples/cli.hpp"
 #include "samples/files.hpp"
+#include "samples/picture.hpp"
 
 namespace {
 
@@ -158,6 +160,57 @@ void memory(const MemoryFlags& flags, Json json) {
   finish(flags.json, json);
 }
 
+// ---- accuracy ----
+
+struct AccuracyFlags {
+  cli::EngineFlags engine;
+  std::string folder, model, prediction, crop = "none", metrics = "all", kind = "depth", json;
+  double depth_scale = 5000;
+  AccuracyOptions options;
+  bool each = false;
+};
+
+// What a network says about one photograph: inverse depth where it gives disparities, so that resizing comes before inverting.
+FloatMap predict(Session& session, const std::filesystem::path& photo, PredictionKind kind) {
+  DepthMap map = session.depth(read_picture(photo));
+  return {map.width, map.height, kind == PredictionKind::disparity ? inverse_depth(map) : std::move(map.depth)};
+}
+
+void accuracy(const AccuracyFlags& flags, Json json) {
+  if (flags.model.empty() == flags.prediction.empty()) throw Error(ErrorKind::usage, "give either --model or --prediction");
+  AccuracyOptions options = flags.options;
+  options.crop = static_cast<Crop>(std::find(std::begin(crop_names), std::end(crop_names), flags.crop) - std::begin(crop_names));
+  const auto shown = metrics_of(flags.metrics);
+  const std::vector<AccuracyPair> pairs = find_pairs(flags.folder);
+  std::optional<Engine> engine;
+  std::optional<Session> session;
+  if (!flags.model.empty()) {
+    engine = cli::open_engine(flags.model, flags.engine.options());
+    session = engine->session();
+    options.prediction = engine->outputs(engine->frame()).at(0).kind == "disparity" ? PredictionKind::disparity : PredictionKind::depth;
+  } else if (flags.kind == "disparity") {
+    options.prediction = PredictionKind::disparity;
+  }
+  cli::Progress progress;
+  std::vector<ImageAccuracy> images;
+  for (const AccuracyPair& pair : pairs) {
+    progress.show(std::to_string(images.size() + 1) + " of " + std::to_string(pairs.size()) + ": " + pair.name);
+    if (session && pair.photo.empty()) throw Error(ErrorKind::file, flags.folder + ": '" + pair.name + "' has a depth but no photograph");
+    const FloatMap truth = read_depth(pair.truth, flags.depth_scale, read_plane16);
+    const FloatMap prediction = session ? predict(*session, pair.photo, options.prediction)
+                                        : read_depth(find_prediction(flags.prediction, pair, pairs.size()), flags.depth_scale, read_plane16);
+    images.push_back(evaluate(pair.name, prediction, truth, options));
+  }
+  progress.show("");
+  const AccuracyReport report = summarise(std::move(images), options);
+  std::printf("%s", to_table(report, shown, flags.each).c_str());
+  if (!flags.json.empty()) {
+    const Json figures = Json::parse(to_json(report));
+    for (const auto& [key, value] : figures.items()) json[key] = value;
+    finish(flags.json, json);
+  }
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -180,7 +233,26 @@ int main(int argc, char** argv) {
   memory_command->add_option("--json", memory_flags.json, "also write the rows to this file");
   memory_flags.engine.add_to(*memory_command, true);
 
+  AccuracyFlags accuracy_flags;
+  CLI::App* accuracy_command = app.add_subcommand("accuracy", "error metrics over a folder of NAME.(png|jpg) with NAME_depth.(png|npy)");
+  accuracy_command->add_option("DIR", accuracy_flags.folder)->required();
+  accuracy_command->add_option("--model", accuracy_flags.model, "a model file: predicts from the photographs");
+  accuracy_command->add_option("--prediction", accuracy_flags.prediction, "instead: a file, or a folder of NAME.(npy|pfm|png)");
+  accuracy_command->add_option("--kind", accuracy_flags.kind, "what --prediction holds: depth or disparity")->check(CLI::IsMember({"depth", "disparity"}));
+  accuracy_command->add_option("--depth-scale", accuracy_flags.depth_scale, "16-bit value / scale = metres")->check(CLI::PositiveNumber)->capture_default_str();
+  accuracy_command->add_flag("--median", accuracy_flags.options.median, "scale each prediction to the truth's median");
+  accuracy_command->add_option("--scale", accuracy_flags.options.scale, "multiply predictions by this")->check(CLI::PositiveNumber);
+  accuracy_command->add_option("--crop", accuracy_flags.crop, "none, garg, eigen, nyu or nyu_bts")->check(CLI::IsMember(std::vector<std::string>(std::begin(crop_names), std::end(crop_names))))->capture_default_str();
+  accuracy_command->add_option("--cap", accuracy_flags.options.cap, "ignore truth beyond this many metres")->check(CLI::PositiveNumber);
+  accuracy_command->add_option("--min-depth", accuracy_flags.options.min_depth, "and nearer than this")->check(CLI::PositiveNumber)->capture_default_str();
+  accuracy_command->add_option("--pool", accuracy_flags.options.batch, "pictures whose pixels are pooled before averaging (UMich: 8)")->check(CLI::Range(1, 1000000));
+  accuracy_command->add_option("--metrics", accuracy_flags.metrics, "of a paper (drnet, umich, cnd, hr_depth, mai), or all")->capture_default_str();
+  accuracy_command->add_flag("--each", accuracy_flags.each, "also a line for each picture");
+  accuracy_command->add_option("--json", accuracy_flags.json, "also write the figures to this file");
+  accuracy_flags.engine.add_to(*accuracy_command, true);
+
   return cli::run(app, argc, argv, [&] {
+    if (*accuracy_command) return accuracy(accuracy_flags, recipe(argc, argv));
     if (*fps_command) return fps(fps_flags, recipe(argc, argv));
     if (*memory_command) return memory(memory_flags, recipe(argc, argv));
   });

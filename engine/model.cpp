@@ -48,6 +48,7 @@ Model synthetic_model(const std::string& name, const std::string& seed) {
   model.name = name;
   model.config = model.architecture->config;
   model.weights = synthetic_weights(parameters_of(*model.architecture), seed);
+  model.synthetic = true;
   return model;
 }
 

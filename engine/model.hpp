@@ -13,6 +13,7 @@ struct Model {
   std::string graph_json;
   ModelConfig config;
   Weights weights;
+  bool synthetic = false;  // the weights say nothing: `synthesize` made them
 };
 
 Model open_model(const std::string& path, std::int64_t budget_bytes);

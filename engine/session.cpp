@@ -176,6 +176,7 @@ Session Engine::session() const {
 
 std::string Engine::network() const { return impl_->model.name; }
 std::string Engine::device() const { return impl_->backend->name(); }
+bool Engine::has_synthetic_weights() const { return impl_->model.synthetic; }
 Frame Engine::frame() const { return impl_->frame(); }
 
 std::vector<TensorInfo> Engine::inputs(const Frame& frame) const {

@@ -107,6 +107,7 @@ class Engine {
 
   std::string network() const;  // "hr_depth"
   std::string device() const;   // "CPU, 2 threads"
+  bool has_synthetic_weights() const;
   Frame frame() const;          // the size photographs are brought to, batch 1
   std::vector<TensorInfo> inputs(const Frame& frame) const;
   std::vector<TensorInfo> outputs(const Frame& frame) const;  // all that the network has, the primary one first
