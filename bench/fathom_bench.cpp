@@ -87,13 +87,14 @@ struct FpsFlags {
 
 void fps(const FpsFlags& flags, Json json) {
   json["rows"] = Json::array();
+  const std::vector<int> batches = parse_batches(flags.batches);
   std::printf("%-28s %-10s %5s %10s %10s %10s %9s %10s %10s %8s\n", "network", "size", "batch", "median ms", "p10", "p90", "images/s",
               "arena MiB", "MiB/image", "launches");
   for (const std::string& model : flags.models) {
     EngineOptions options = flags.engine.options();
     options.fuse = !flags.unfused;
     const Engine engine = cli::open_engine(model, options);
-    for (const int batch : parse_batches(flags.batches)) {
+    for (const int batch : batches) {
       Frame frame = engine.frame();
       frame.batch = batch;
       const std::vector<TensorInfo> inputs = engine.inputs(frame);
@@ -136,13 +137,14 @@ struct MemoryFlags {
 
 void memory(const MemoryFlags& flags, Json json) {
   json["rows"] = Json::array();
+  const std::vector<int> batches = parse_batches(flags.batches);
   std::vector<std::string> models = flags.models;
   if (models.empty())
     for (const Architecture& a : architectures()) models.push_back(a.name);
   std::printf("%-34s %-10s %5s %12s %12s %12s %7s %12s\n", "network", "size", "batch", "sum MiB", "bound MiB", "arena MiB", "ratio", "MiB/image");
   for (const std::string& model : models) {
     const Engine engine = cli::open_engine(model, flags.engine.options());
-    for (const int batch : parse_batches(flags.batches)) {
+    for (const int batch : batches) {
       Frame frame = engine.frame();
       frame.batch = batch;
       const MemoryReport m = engine.session().memory(frame);

@@ -3,15 +3,15 @@
 #   bash samples/run.sh [PHOTO] [options of depth_from_image, such as --model FILE or -o FILE]
 set -euo pipefail
 top=$(cd "$(dirname "$0")/.." && pwd)
+build=${FATHOM_BUILD_DIR:-$top/build/default}
 
 (
   cd "$top"
   bash cmake/packages.sh
-  [ -f build/default/build.ninja ] || cmake --preset default >build-default.log 2>&1 || { cat build-default.log >&2; exit 1; }
-  cmake --build --preset default --target depth_from_image >&2
-  rm -f build-default.log
+  [ -f "$build/build.ninja" ] || cmake --preset default -B "$build" >&2
+  cmake --build "$build" --target depth_from_image >&2
 )
 
 photo=$top/samples/scene.png
 if [ $# -gt 0 ] && [[ $1 != -* ]]; then photo=$1; shift; fi
-exec "$top/build/default/samples/depth_from_image" "$photo" "$@"
+exec "$build/samples/depth_from_image" "$photo" "$@"

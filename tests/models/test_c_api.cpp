@@ -1,0 +1,52 @@
+// The C face: the same numbers as Session, and errors as codes with a text.
+#include <cstring>
+
+#include "engine/synthetic.hpp"
+#include "engine/model.hpp"
+#include "engine/model_file.hpp"
+#include "fathom/fathom.h"
+#include "fathom/fathom.hpp"
+#include "tests/catch.hpp"
+
+using namespace fathom;
+
+TEST_CASE("the C API computes what the C++ API does", "[models]") {
+  const std::string path = std::string(FATHOM_BINARY_DIR) + "/c_api_model.safetensors";
+  Model model = synthetic_model("mobile_baseline_1");
+  write_model_file(path, {model.name, config_to_json(model.config), "", model.weights});
+
+  const std::vector<std::uint8_t> rgb = synthetic_image(60, 80);
+  std::vector<float> depth(60 * 80), bare(480 * 640);
+  const fathom_options options = {FATHOM_CPU, FATHOM_FP32, 2, 0, 0, 0};
+  fathom_engine* engine = fathom_engine_load(path.c_str(), &options);
+  REQUIRE(engine);
+  CHECK(std::string(fathom_engine_network(engine)) == "mobile_baseline_1");
+  fathom_session* session = fathom_session_create(engine);
+  REQUIRE(session);
+  REQUIRE(fathom_depth(session, rgb.data(), 80, 60, nullptr, depth.data()) == FATHOM_OK);
+  CHECK(std::string(fathom_depth_unit(session)) == "m");
+
+  Session other = Engine::load(path, {.device = Device::cpu, .threads = 2}).session();
+  CHECK(depth == other.depth(ImageView(rgb.data(), 80, 60)).depth);
+
+  const std::vector<std::uint8_t> picture = synthetic_image(480, 640);
+  const void* inputs[] = {picture.data()};
+  const char* names[] = {"depth"};
+  float* outputs[] = {bare.data()};
+  CHECK(fathom_run(session, 1, 480, 640, inputs, 1, names, outputs, 1, nullptr) == FATHOM_OK);
+
+  names[0] = "no such output";
+  CHECK(fathom_run(session, 1, 480, 640, inputs, 1, names, outputs, 1, nullptr) == FATHOM_USAGE);
+  CHECK(std::strstr(fathom_last_error(), "no such output"));
+  CHECK(fathom_depth(session, nullptr, 80, 60, nullptr, depth.data()) == FATHOM_USAGE);
+  CHECK(fathom_depth(nullptr, rgb.data(), 80, 60, nullptr, depth.data()) == FATHOM_USAGE);
+  fathom_session_free(session);
+  fathom_engine_free(engine);
+
+  CHECK(fathom_engine_load("/no/such/file", nullptr) == nullptr);
+  CHECK(std::strstr(fathom_last_error(), "/no/such/file"));
+  CHECK(fathom_session_create(nullptr) == nullptr);
+  fathom_engine_free(nullptr), fathom_session_free(nullptr);
+  CHECK(std::strlen(fathom_version()) > 0);
+  std::remove(path.c_str());
+}

@@ -1,0 +1,165 @@
+"""The programs from outside: exit status, one line of error, files written; README's commands; an installed package."""
+
+import json
+import os
+import re
+import shutil
+import struct
+import subprocess
+import tempfile
+import unittest
+import zlib
+
+ROOT = os.path.abspath(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", ".."))
+BUILD = os.environ.get("FATHOM_PROGRAMS", os.path.join(ROOT, "build", "dev"))
+DEPTH = os.path.join(BUILD, "samples", "depth_from_image")
+WEIGHTS = os.path.join(BUILD, "weights_tools", "fathom_weights")
+BENCH = os.path.join(BUILD, "bench", "fathom_bench")
+
+
+def png(path, width, height):
+    """A colour gradient, written without any library."""
+    rows = b"".join(b"\0" + bytes((x * 255 // width, y * 255 // height, 128)[k] for x in range(width) for k in range(3))
+                    for y in range(height))
+    chunk = lambda kind, data: struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+    with open(path, "wb") as file:
+        file.write(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)) +
+                   chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b""))
+
+
+@unittest.skipUnless(os.path.exists(DEPTH) and os.path.exists(WEIGHTS), "skipped: the programs are not built")
+class Programs(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = folder.name
+        self.photo = self.path("photo.png")
+        png(self.photo, 120, 90)
+
+    def path(self, name):
+        return os.path.join(self.folder, name)
+
+    def run_program(self, *command, status=0):
+        done = subprocess.run(command, cwd=self.folder, capture_output=True, text=True)
+        self.assertEqual(done.returncode, status, f"{command}\n{done.stdout}{done.stderr}")
+        return done
+
+    def fails(self, *command, says, status=1):
+        done = self.run_program(*command, status=status)
+        self.assertEqual(done.stderr.count("\n"), 1, done.stderr)
+        self.assertEqual(done.stdout, "")
+        for part in says:
+            self.assertIn(part, done.stderr)
+
+    def test_depth_from_image_writes_all_that_is_asked_for(self):
+        self.run_program(DEPTH, self.photo, "--model", "mobile_baseline_1", "-o", "d.png", "--raw", "d.pfm", "--raw16", "d16.png",
+                         "--points", "d.ply", "--side-by-side", "both.png", "--colormap", "viridis", "--size", "160x128")
+        with open(self.path("d.png"), "rb") as file:
+            self.assertEqual(struct.unpack(">II", file.read(24)[16:]), (120, 90))
+        with open(self.path("both.png"), "rb") as file:
+            self.assertEqual(struct.unpack(">II", file.read(24)[16:])[0] >= 240, True)
+        with open(self.path("d.pfm"), "rb") as file:
+            head, data = file.read().split(b"\n", 3)[:3], open(self.path("d.pfm"), "rb").read()
+        self.assertEqual((head[0], head[1], len(data) - sum(len(h) + 1 for h in head)), (b"Pf", b"120 90", 4 * 120 * 90))
+        with open(self.path("d.ply"), "rb") as file:
+            self.assertIn(b"element vertex 10800", file.read(400))
+
+    def test_errors_of_depth_from_image(self):
+        model = ["--model", "mobile_baseline_1"]
+        with open(self.path("no.png"), "w") as file:
+            file.write("not a picture")
+        with open(self.path("cut.safetensors"), "wb") as file:
+            file.write(b"\x40\0\0\0\0\0\0\0{\"a\":")
+        with open(self.photo, "rb") as whole, open(self.path("cut.png"), "wb") as file:
+            file.write(whole.read()[:-40])
+        self.fails(DEPTH, "missing.png", *model, says=["missing.png"])
+        self.fails(DEPTH, self.folder, *model, says=[self.folder])
+        self.fails(DEPTH, "no.png", *model, says=["no.png"])
+        self.fails(DEPTH, "cut.png", *model, says=["cut.png"])
+        self.fails(DEPTH, self.photo, "--model", "missing.safetensors", says=["missing.safetensors"])
+        self.fails(DEPTH, self.photo, "--model", "cut.safetensors", says=["cut.safetensors"])
+        self.fails(DEPTH, self.photo, "--model", "no_such_network", says=["no_such_network", "hr_depth"])
+        self.fails(DEPTH, self.photo, *model, "-o", "no/folder/d.png", says=["no/folder"])
+        self.fails(DEPTH, self.photo, *model, "--device", "cuda", says=["GPU"])
+        self.fails(DEPTH, self.photo, *model, "--device", "cpu", "--precision", "fp16", says=["fp16"])
+        self.fails(DEPTH, self.photo, "--model", "lite_hr_depth", "--size", "640x200", says=["640x192", "640x224"])
+        self.fails(DEPTH, self.photo, "--model", "cnd_stereo_plain", says=["2 photographs", "got 1"])
+        self.fails(DEPTH, self.photo, *model, "--colormap", "mauve", says=["magma"])
+        self.fails(DEPTH, self.photo, *model, "--size", "big", says=["640x192"])
+        self.fails(DEPTH, self.photo, "--no-such-option", says=["--no-such-option"], status=2)
+        self.assertFalse(os.path.exists(self.path("depth.png")))
+
+    def test_model_files_are_made_shown_exported_run_and_verified(self):
+        golden = os.path.join(ROOT, "tests", "golden", "mobile_baseline_1_240x320.safetensors")
+        self.run_program(WEIGHTS, "synthesize", "mobile_baseline_1", "-o", "m.safetensors")
+        self.assertIn("agrees", self.run_program(WEIGHTS, "verify", "m.safetensors", golden).stdout)
+        self.run_program(WEIGHTS, "run", "m.safetensors", golden, "out.safetensors")
+        plan = {}
+        for fused in ("--fused", "--unfused"):
+            plan[fused] = json.loads(self.run_program(WEIGHTS, "inspect", "m.safetensors", "--json", "--batch", "2", fused).stdout)
+        self.assertLess(plan["--fused"]["launches"], plan["--unfused"]["launches"])
+        self.assertEqual(plan["--fused"]["launches"], len(plan["--fused"]["steps"]))
+        self.assertGreaterEqual(plan["--fused"]["arena_bytes"], plan["--fused"]["lower_bound_bytes"])
+        graph = json.loads(self.run_program(WEIGHTS, "export", "m.safetensors").stdout)
+        self.assertEqual(graph["version"], 1)
+        self.run_program(WEIGHTS, "synthesize", "mobile_baseline_1", "--seed", "other", "-o", "n.safetensors")
+        other = self.run_program(WEIGHTS, "verify", "n.safetensors", golden, status=1)
+        self.assertIn("DIFFERS", other.stdout)
+        self.fails(WEIGHTS, "verify", "m.safetensors", "missing.safetensors", says=["missing.safetensors"])
+        self.fails(WEIGHTS, "verify", "m.safetensors", "m.safetensors", says=["output."])
+        self.fails(WEIGHTS, "synthesize", "nothing", "-o", "x.safetensors", says=["nothing"])
+
+    def test_an_architecture_that_does_not_fit_its_weights_names_all_of_them(self):
+        self.run_program(WEIGHTS, "synthesize", "mobile_baseline_1", "-o", "m.safetensors")
+        with open(self.path("m.safetensors"), "rb") as file:
+            data = file.read()
+        size = struct.unpack("<Q", data[:8])[0]
+        header = json.loads(data[8 : 8 + size])
+        header["surplus.weight"] = header.pop("decoder.head.weight")
+        text = json.dumps(header).encode()
+        with open(self.path("bad.safetensors"), "wb") as file:
+            file.write(struct.pack("<Q", len(text)) + text + data[8 + size :])
+        self.fails(WEIGHTS, "inspect", "bad.safetensors", says=["decoder.head.weight", "missing", "surplus.weight", "surplus"])
+
+    def test_bench_measures_speed_and_memory(self):
+        self.run_program(BENCH, "fps", "--model", "mobile_baseline_1", "--batch", "1,2", "--seconds", "0.05", "--json", "fps.json")
+        with open(self.path("fps.json")) as file:
+            rows = json.load(file)["rows"]
+        self.assertEqual([row["batch"] for row in rows], [1, 2])
+        self.assertTrue(all(row["median_ms"] > 0 and row["p10_ms"] <= row["median_ms"] <= row["p90_ms"] for row in rows))
+        self.run_program(BENCH, "memory", "--model", "mobile_baseline_1,umich_squeezenet", "--json", "memory.json")
+        with open(self.path("memory.json")) as file:
+            rows = json.load(file)["rows"]
+        self.assertTrue(all(row["arena_bytes"] >= row["lower_bound_bytes"] > 0 for row in rows))
+        self.fails(BENCH, "fps", "--model", "mobile_baseline_1", "--batch", "1,x", says=["--batch"])
+
+    def test_the_readme_commands_work(self):
+        with open(os.path.join(ROOT, "README.md"), encoding="utf-8") as file:
+            commands = re.findall(r"^ *(bash .*)$", file.read(), re.M)
+        self.assertTrue(any(c.startswith("bash tests/run.sh ") for c in commands))  # it runs this test
+        photo_commands = [c for c in commands if c.startswith("bash samples/run.sh") and "--model" not in c]
+        self.assertTrue(photo_commands)
+        for command in photo_commands:
+            command = command.split("#")[0].replace("samples/run.sh", os.path.join(ROOT, "samples", "run.sh"))
+            command = command.replace("PHOTO.jpg", self.photo)
+            done = subprocess.run(["bash", "-c", command], cwd=self.folder, capture_output=True, text=True,
+                                  env={**os.environ, "FATHOM_BUILD_DIR": BUILD})
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertTrue(os.path.getsize(self.path("depth.png")) > 1000)
+            os.remove(self.path("depth.png"))
+
+    @unittest.skipUnless(shutil.which("cmake"), "skipped: no cmake")
+    def test_an_installed_package_is_used_by_another_project(self):
+        prefix, build = self.path("installed"), self.path("consumer")
+        self.run_program("cmake", "--install", BUILD, "--prefix", prefix)
+        self.run_program("cmake", "-G", "Ninja", "-S", os.path.join(ROOT, "samples", "embedding"), "-B", build,
+                         "-DCMAKE_PREFIX_PATH=" + prefix, "-DCMAKE_BUILD_TYPE=Release")
+        self.run_program("cmake", "--build", build)
+        self.run_program(WEIGHTS, "synthesize", "mobile_baseline_1", "-o", "m.safetensors")
+        for program in ("depth_cpp", "depth_c"):
+            self.assertIn("mobile_baseline_1 on CPU", self.run_program(os.path.join(build, program), "m.safetensors").stdout)
+            self.assertEqual(subprocess.run([os.path.join(build, program), "missing"], capture_output=True).returncode, 1)
+
+
+if __name__ == "__main__":
+    unittest.main()
