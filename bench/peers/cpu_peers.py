@@ -22,6 +22,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import warnings
 
 ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
 sys.path.insert(0, os.path.join(ROOT, "weights_tools"))
@@ -117,6 +118,7 @@ def fastest_variants(candidates, expected):
     for name, prepare in candidates:
         try:
             run = prepare()
+            run(), run()  # TorchScript compiles while it runs
             error = relative_error(run().numpy(), expected)
             if error > TOLERANCE:
                 raise ValueError(f"its output differs, error {error:.2g}")
@@ -128,6 +130,15 @@ def fastest_variants(candidates, expected):
         if kind not in best or fastest < best[kind][0]:
             best[kind] = (fastest, name, run)
     return {name: run for _, name, run in best.values()}, refused
+
+
+def own_size(path):
+    """The input size that a model file's configuration says, else the engine's default."""
+    try:
+        config = json.loads(safetensors_io.read(path)[1].get("fathom.config", "{}"))
+    except (OSError, ValueError):
+        config = {}  # not a file: synthesize will say so
+    return f"{config.get('input_width', 640)}x{config.get('input_height', 192)}"
 
 
 def fathom_milliseconds(options, model, size, folder):
@@ -231,6 +242,7 @@ def run(options):
         if not found:
             raise Problem(f"no {name} below {options.programs}: build it, or name the build folder with --programs")
         setattr(options, option, found)
+    warnings.filterwarnings("ignore", message="An output with one or more elements was resized")  # inside TorchScript
     torch.set_num_threads(options.threads)
     torch.mm(torch.ones(64, 64), torch.ones(64, 64))
     if not loaded("openblas") and not loaded("mkl"):
@@ -238,11 +250,14 @@ def run(options):
 
     known = json.loads(call(options.weights, "list", "--json"))["architectures"]
     sizes = {entry["name"]: f"{entry['width']}x{entry['height']}" for entry in known}
+    load = os.getloadavg()[0]
+    if load > 0.5:
+        print(f"cpu_peers.py: other work is running (load {load:.1f}): do not keep these times", file=sys.stderr)
     rows, skipped = [], {}
     print_row("network", "size", "Fathom ms", "eager ms", "ratio", "best ms", "ratio", "PyTorch's best variant")
     for entry in options.networks or sizes:
         network, _, size = entry.partition("@")
-        size = size or sizes.get(network, "640x192")
+        size = size or sizes.get(network) or own_size(network)
         with tempfile.TemporaryDirectory() as folder:
             try:
                 row = compare(network, size, options, folder)
@@ -271,7 +286,7 @@ def run(options):
     report = {
         "date": datetime.date.today().isoformat(),
         "command": shlex.join([os.path.basename(sys.argv[0]), *sys.argv[1:]]),
-        "machine": {"cpu": cpu_name(), "cores": os.cpu_count(), "system": platform.platform()},
+        "machine": {"cpu": cpu_name(), "cores": os.cpu_count(), "system": platform.platform(), "load_at_start": load},
         "torch": torch.__version__,
         "blas": "openblas" if loaded("openblas") else "mkl",
         "threads": options.threads,
@@ -280,6 +295,7 @@ def run(options):
         "rows": rows,
         "not_compared": skipped,
     }
+    os.makedirs(os.path.join(ROOT, "bench", "results"), exist_ok=True)
     path = options.output or os.path.join(ROOT, "bench", "results", f"cpu_peers_{report['date']}.json")
     with open(path, "w", encoding="utf-8") as file:
         json.dump(report, file, indent=1)
