@@ -1,4 +1,6 @@
 // fathom_bench: how fast, how much memory, how accurate.
+#include <sys/resource.h>
+
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
@@ -53,6 +55,33 @@ std::vector<int> parse_batches(const std::string& text) {
   return batches;
 }
 
+// Synthetic pictures for a network, and room for its primary output.
+class Workload {
+ public:
+  Workload(const Engine& engine, const Frame& frame) : frame_(frame), info_(engine.outputs(frame).at(0)) {
+    for (const TensorInfo& t : engine.inputs(frame)) {
+      const std::vector<std::uint8_t> one = synthetic_image(frame.height, frame.width, t.name, static_cast<int>(t.shape[1]));
+      std::vector<std::uint8_t>& all = pictures_.emplace_back();
+      for (int n = 0; n < frame.batch; ++n) all.insert(all.end(), one.begin(), one.end());
+    }
+    for (const auto& p : pictures_) in_.push_back(p.data());
+    out_.resize(static_cast<std::size_t>(info_.shape[0] * info_.shape[1] * info_.shape[2] * info_.shape[3]));
+  }
+
+  const std::string& output() const { return info_.name; }
+  void run(Session& session) {
+    const NamedOutput outputs[] = {{info_.name, out_.data()}};
+    session.run(frame_, in_, outputs);
+  }
+
+ private:
+  Frame frame_;
+  TensorInfo info_;
+  std::vector<std::vector<std::uint8_t>> pictures_;
+  std::vector<const void*> in_;
+  std::vector<float> out_;
+};
+
 // ---- fps ----
 
 struct Timing {
@@ -97,22 +126,11 @@ void fps(const FpsFlags& flags, Json json) {
     for (const int batch : batches) {
       Frame frame = engine.frame();
       frame.batch = batch;
-      const std::vector<TensorInfo> inputs = engine.inputs(frame);
-      const TensorInfo output = engine.outputs(frame).at(0);
-      std::vector<std::vector<std::uint8_t>> pictures;
-      std::vector<const void*> in;
-      for (const TensorInfo& t : inputs) {
-        const std::vector<std::uint8_t> one = synthetic_image(frame.height, frame.width, t.name, static_cast<int>(t.shape[1]));
-        pictures.emplace_back();
-        for (int n = 0; n < batch; ++n) pictures.back().insert(pictures.back().end(), one.begin(), one.end());
-      }
-      for (const auto& p : pictures) in.push_back(p.data());
-      std::vector<float> out(static_cast<std::size_t>(output.shape[0] * output.shape[1] * output.shape[2] * output.shape[3]));
-      const NamedOutput outs[] = {{output.name, out.data()}};
+      Workload work(engine, frame);
       Session session = engine.session();
-      const Timing t = time_runs(flags.seconds, [&] { session.run(frame, in, outs); });
-      const MemoryReport memory = session.memory(frame, {output.name});
-      const std::size_t launches = session.steps(frame, {output.name}).size();
+      const Timing t = time_runs(flags.seconds, [&] { work.run(session); });
+      const MemoryReport memory = session.memory(frame, {work.output()});
+      const std::size_t launches = session.steps(frame, {work.output()}).size();
       const std::string size = cli::size_text(frame.width, frame.height);
       std::printf("%-28s %-10s %5d %10.2f %10.2f %10.2f %9.2f %10.2f %10.2f %8zu\n", engine.network().c_str(), size.c_str(), batch, t.median_ms,
                   t.p10_ms, t.p90_ms, 1e3 * batch / t.median_ms, memory.arena_bytes / 1048576., memory.arena_bytes / 1048576. / batch, launches);
@@ -133,7 +151,15 @@ struct MemoryFlags {
   cli::EngineFlags engine;
   std::vector<std::string> models;
   std::string batches = "1", json;
+  bool resident = false;
 };
+
+// The most memory that this process has held so far.
+std::int64_t peak_resident_bytes() {
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  return std::int64_t{usage.ru_maxrss} * 1024;
+}
 
 void memory(const MemoryFlags& flags, Json json) {
   json["rows"] = Json::array();
@@ -147,7 +173,9 @@ void memory(const MemoryFlags& flags, Json json) {
     for (const int batch : batches) {
       Frame frame = engine.frame();
       frame.batch = batch;
-      const MemoryReport m = engine.session().memory(frame);
+      Session session = engine.session();
+      if (flags.resident) Workload(engine, frame).run(session);
+      const MemoryReport m = session.memory(frame);
       const double mib = 1048576.;
       std::printf("%-34s %-10s %5d %12.3f %12.3f %12.3f %7.3f %12.3f\n", engine.network().c_str(), cli::size_text(frame.width, frame.height).c_str(), batch,
                   m.sum_bytes / mib, m.lower_bound_bytes / mib, m.arena_bytes / mib,
@@ -157,8 +185,10 @@ void memory(const MemoryFlags& flags, Json json) {
                               {"precision", flags.engine.precision}, {"width", frame.width}, {"height", frame.height}, {"batch", batch},
                               {"sum_bytes", m.sum_bytes}, {"lower_bound_bytes", m.lower_bound_bytes}, {"arena_bytes", m.arena_bytes},
                               {"weight_bytes", m.weight_bytes}});
+      if (flags.resident) json["rows"].back()["peak_resident_bytes"] = peak_resident_bytes();
     }
   }
+  if (flags.resident) std::printf("peak resident memory of this process: %.2f MiB\n", peak_resident_bytes() / 1048576.);
   finish(flags.json, json);
 }
 
@@ -233,6 +263,7 @@ int main(int argc, char** argv) {
   memory_command->add_option("--model", memory_flags.models, "all architectures by default")->delimiter(',');
   memory_command->add_option("--batch", memory_flags.batches, "1,8,32,...");
   memory_command->add_option("--json", memory_flags.json, "also write the rows to this file");
+  memory_command->add_flag("--resident", memory_flags.resident, "also run once, and tell the process's peak (of one model at a time)");
   memory_flags.engine.add_to(*memory_command, true);
 
   AccuracyFlags accuracy_flags;

@@ -131,6 +131,15 @@ class Programs(unittest.TestCase):
         with open(self.path("memory.json")) as file:
             rows = json.load(file)["rows"]
         self.assertTrue(all(row["arena_bytes"] >= row["lower_bound_bytes"] > 0 for row in rows))
+        measured = {}
+        for model in ("mobile_baseline_1", "monodepth2_resnet18"):
+            self.run_program(BENCH, "memory", "--model", model, "--resident", "--json", "resident.json")
+            with open(self.path("resident.json")) as file:
+                row = json.load(file)["rows"][0]
+            measured[model] = (row["peak_resident_bytes"], row["weight_bytes"] + row["arena_bytes"])
+        library = measured["mobile_baseline_1"][0] - measured["mobile_baseline_1"][1]
+        resident, needed = measured["monodepth2_resnet18"]
+        self.assertLess(resident, 1.3 * (needed + library))
         self.fails(BENCH, "fps", "--model", "mobile_baseline_1", "--batch", "1,x", says=["--batch"])
 
     def test_the_readme_commands_work(self):
