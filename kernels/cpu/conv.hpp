@@ -18,8 +18,6 @@ struct ConvTask {
   bool residual_in_y;    // the output reuses the residual's memory
 
   ConvTask(const Conv2d& op, const NodeIo& io, CpuBackend& backend);
-  std::int64_t padded_h() const { return h + op.padding.top + op.padding.bottom; }
-  std::int64_t padded_w() const { return w + op.padding.left + op.padding.right; }
   std::int64_t kh() const { return role.weight.desc.extent[2]; }
   std::int64_t kw() const { return role.weight.desc.extent[3]; }
   // Input rows under so many output rows.
@@ -30,18 +28,20 @@ struct ConvTask {
   bool plain() const;
 };
 
-// The resized, padded, gated concatenation of a convolution's sources, one row at a time.
+// The resized, padded, gated concatenation of some of a convolution's sources, one row at a time.
 class GatheredInput {
  public:
-  explicit GatheredInput(const ConvTask& task);
-  // Row i of the padded map of image n: padded_w pixels of c floats.
+  GatheredInput(const ConvTask& task, std::size_t first_source, std::size_t sources, bool gated);
+  bool gated() const { return !gate_.empty(); }
+  std::int64_t width() const { return readers_[0].width(); }
+  // Row i of the padded map of image n, dense.
   void read(const RunArgs& args, std::int64_t n, std::int64_t i, float* y) const;
 
  private:
   std::vector<Input> sources_;
   std::vector<RowReader> readers_;
   std::vector<Input> gate_;  // none or one
-  std::int64_t c_;
+  std::int64_t gate_channel_ = 0, c_ = 0;
 };
 
 // A choice: fits says why not (empty: it may), build fills in the step.
@@ -51,10 +51,8 @@ struct ConvChoice {
   void (*build)(const ConvTask&, Step&);
 };
 
-std::string fits_plain(const ConvTask& task);
-void build_plain(const ConvTask& task, Step& step);
-std::string fits_gathered(const ConvTask& task);
-void build_gathered(const ConvTask& task, Step& step);
-void build_loops(const ConvTask& task, Step& step);
+std::string fits_dnnl(const ConvTask& task);
+void build_dnnl(const ConvTask& task, Step& step);
+void build_rows(const ConvTask& task, Step& step);
 
 }  // namespace fathom::cpu

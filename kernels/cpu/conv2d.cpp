@@ -21,17 +21,19 @@ bool ConvTask::plain() const {
          (s.pad_mode == PadMode::zeros || !op.padding.any());
 }
 
-GatheredInput::GatheredInput(const ConvTask& task) : c_(task.c) {
-  for (std::size_t k = 0; k < task.role.sources.size(); ++k) {
+GatheredInput::GatheredInput(const ConvTask& task, std::size_t first_source, std::size_t sources, bool gated) {
+  for (std::size_t k = 0; k < first_source; ++k) gate_channel_ += task.role.sources[k].desc.c();
+  for (std::size_t k = first_source; k < first_source + sources; ++k) {
     const Source& s = task.op.sources[k];
     sources_.emplace_back(task.role.sources[k], task.backend);
     readers_.emplace_back(sources_.back().desc(), s.resize, s.pad_mode, task.op.padding);
+    c_ += sources_.back().desc().c();
   }
-  if (task.role.gate) gate_.emplace_back(*task.role.gate, task.backend);
+  if (gated) gate_.emplace_back(*task.role.gate, task.backend);
 }
 
 void GatheredInput::read(const RunArgs& args, std::int64_t n, std::int64_t i, float* y) const {
-  const float* gate = gate_.empty() ? nullptr : &gate_[0].view(args)(n, 0, 0, 0);
+  const float* gate = gate_.empty() ? nullptr : &gate_[0].view(args)(n, gate_channel_, 0, 0);
   std::int64_t channel = 0;
   for (std::size_t k = 0; k < sources_.size(); ++k) {
     readers_[k].read(sources_[k].view(args), n, i, y + channel, c_, gate ? gate + channel : nullptr);
@@ -45,9 +47,8 @@ using namespace cpu;
 
 Step prepare(const Conv2d& op, const NodeIo& io, CpuBackend& backend) {
   static constexpr ConvChoice choices[] = {
-      {"oneDNN", fits_plain, build_plain},
-      {"oneDNN over gathered rows", fits_gathered, build_gathered},
-      {"vector loops", [](const ConvTask&) { return std::string(); }, build_loops},
+      {"oneDNN", fits_dnnl, build_dnnl},
+      {"rows", [](const ConvTask&) { return std::string(); }, build_rows},
   };
   expect_channels_last(io.out.desc, io.out.name);
   const ConvTask task(op, io, backend);
