@@ -110,6 +110,9 @@ Desc Conv2d::infer(Descs in) const {
   const Desc y = map_like(x, w.extent[0], windows(x.h(), w.extent[2], padding.top, padding.bottom, stride.h, dilation.h),
                           windows(x.w(), w.extent[3], padding.left, padding.right, stride.w, dilation.w));
   if (role.residual) expect_shape("the residual", *role.residual, y);
+  if (low_products && (sources.size() != 1 || sources[0].resize.mode != ResizeMode::bilinear || sources[0].pad_mode != PadMode::zeros ||
+                       groups != 1 || gate || stride != Size2(1) || dilation != Size2(1)))
+    disagree("products at the source's size need one bilinear source, zero padding, no gate, one group, stride and dilation 1");
   return y;
 }
 
@@ -270,6 +273,7 @@ std::vector<const char*> parameter_names(const Op& op) {
 double multiply_adds(const Op& op, Descs in, const Desc& out) {
   if (const auto* o = std::get_if<Conv2d>(&op)) {
     const Desc& w = o->inputs(in).weight;
+    if (const Desc& x = in[0]; o->low_products) return static_cast<double>(x.n() * x.h() * x.w()) * static_cast<double>(w.elements());
     return static_cast<double>(out.elements()) * static_cast<double>(w.elements() / w.extent[0]);
   }
   if (std::holds_alternative<ConvTranspose2d>(op))

@@ -111,12 +111,14 @@ struct Conv2d {
   bool gate = false;
   bool residual = false;
   Activation activation;
+  bool low_products = false;  // conv(up(x)) by products at x's own size: passes/lower_products.cpp; the same sum
 
   static constexpr const char* name = "Conv2d";
   template <class Self, class F>
   static void fields(Self& self, F&& f) {
     f("stride", self.stride), f("padding", self.padding), f("dilation", self.dilation), f("groups", self.groups);
     f("sources", self.sources), f("gate", self.gate), f("residual", self.residual), f("activation", self.activation);
+    f("low_products", self.low_products);
   }
   Desc infer(Descs in) const;
   bool operator==(const Conv2d&) const = default;

@@ -29,7 +29,9 @@ Program compile(Graph graph, Backend& backend, const CompileOptions& options) {
   Program program;
   graph = select_outputs(std::move(graph), options.outputs);
   for (const Output& o : graph.outputs) program.outputs.push_back(graph[o.value].desc);
-  if (options.fuse) graph = fuse(std::move(graph), backend.fusions());
+  Fusions fusions = backend.fusions();
+  fusions.products = fusions.products && options.low_products;
+  if (options.fuse) graph = fuse(std::move(graph), fusions);
   graph = finish_outputs(std::move(graph));
   const StorageRules rules = backend.rules();
   graph = order_for_memory(graph, rules);

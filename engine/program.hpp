@@ -21,6 +21,7 @@ struct Program {
 struct CompileOptions {
   std::vector<std::string> outputs;  // empty: the primary one
   bool fuse = true;
+  bool low_products = true;  // of the fusions, this one may be switched off alone
 };
 
 Program compile(Graph graph, Backend& backend, const CompileOptions& options);

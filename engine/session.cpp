@@ -56,7 +56,7 @@ struct Engine::Impl {
       programs_.splice(programs_.begin(), programs_, it);
       return it->second;
     }
-    auto made = std::make_shared<const Program>(compile(build_graph(model, frame), *backend, {outputs, options.fuse}));
+    auto made = std::make_shared<const Program>(compile(build_graph(model, frame), *backend, {outputs, options.fuse, options.low_products}));
     if (made->memory.arena_bytes > options.budget_bytes)
       throw Error(ErrorKind::memory, model.name + " at " + std::to_string(frame.width) + "x" + std::to_string(frame.height) + ", batch " +
                                          std::to_string(frame.batch) + " needs " + std::to_string(made->memory.arena_bytes) +
@@ -177,6 +177,7 @@ Session Engine::session() const {
 std::string Engine::network() const { return impl_->model.name; }
 std::string Engine::device() const { return impl_->backend->name(); }
 bool Engine::has_synthetic_weights() const { return impl_->model.synthetic; }
+double Engine::multiply_adds(const Frame& frame) const { return fathom::multiply_adds(build_graph(impl_->model, frame)); }
 Frame Engine::frame() const { return impl_->frame(); }
 
 std::vector<TensorInfo> Engine::inputs(const Frame& frame) const {

@@ -68,7 +68,7 @@ struct InspectFlags {
   cli::EngineFlags engine;
   std::string model, outputs;
   int batch = 1;
-  bool unfused = false, json = false, layers = false;
+  bool unfused = false, direct = false, json = false, layers = false;
 };
 
 std::vector<std::string> split(const std::string& text) {
@@ -89,7 +89,7 @@ std::vector<std::string> output_names(const Engine& engine, const Frame& frame, 
 
 void inspect(const InspectFlags& flags) {
   EngineOptions options = flags.engine.options();
-  options.fuse = !flags.unfused;
+  options.fuse = !flags.unfused, options.low_products = !flags.direct;
   const Engine engine = cli::open_engine(flags.model, options);
   Frame frame = engine.frame();
   frame.batch = flags.batch;
@@ -97,6 +97,7 @@ void inspect(const InspectFlags& flags) {
   Session session = engine.session();
   const MemoryReport memory = session.memory(frame, outputs);
   const std::vector<StepInfo> steps = session.steps(frame, outputs);
+  const double written = engine.multiply_adds(frame);
   double flops = 0, bytes = 0;
   for (const StepInfo& s : steps) flops += s.flops, bytes += s.bytes;
 
@@ -105,7 +106,7 @@ void inspect(const InspectFlags& flags) {
     for (const StepInfo& s : steps)
       rows.push_back({{"name", s.name}, {"op", s.op}, {"kernel", s.kernel}, {"shape", s.shape}, {"flops", s.flops}, {"bytes", s.bytes}, {"refused", s.refused}});
     std::printf("%s\n", Json{{"network", engine.network()}, {"device", engine.device()}, {"width", frame.width}, {"height", frame.height},
-                             {"batch", frame.batch}, {"fused", !flags.unfused}, {"launches", steps.size()}, {"flops", flops}, {"bytes", bytes},
+                             {"batch", frame.batch}, {"fused", !flags.unfused}, {"launches", steps.size()}, {"flops", flops}, {"multiply_adds_as_written", written}, {"bytes", bytes},
                              {"arena_bytes", memory.arena_bytes}, {"lower_bound_bytes", memory.lower_bound_bytes}, {"sum_bytes", memory.sum_bytes},
                              {"workspace_bytes", memory.workspace_bytes}, {"weight_bytes", memory.weight_bytes}, {"steps", rows}}.dump(1).c_str());
     return;
@@ -126,7 +127,8 @@ void inspect(const InspectFlags& flags) {
     if (flags.layers)
       for (const std::string& why : s.refused) std::printf("    not %s\n", why.c_str());
   }
-  std::printf("\n%zu launches, %.3f GFLOP, %.2f MB to move\n", steps.size(), flops / 1e9, bytes / 1e6);
+  std::printf("\n%zu launches, %.2f MB to move; multiply-adds: %.3f G as written with all outputs, %.3f G as run\n", steps.size(), bytes / 1e6,
+              written / 1e9, flops / 2e9);
   std::printf("memory: weights %.2f MiB; arena %.3f MiB (%.3f an image), lower bound %.3f, without reuse %.3f; workspace %.3f\n",
               memory.weight_bytes / 1048576., memory.arena_bytes / 1048576., memory.arena_bytes / 1048576. / frame.batch,
               memory.lower_bound_bytes / 1048576., memory.sum_bytes / 1048576., memory.workspace_bytes / 1048576.);
@@ -247,6 +249,7 @@ int main(int argc, char** argv) {
   bool fused = true;
   inspect_command->add_flag("--fused", fused, "the default");
   inspect_command->add_flag("--unfused", inspect_flags.unfused, "every layer on its own");
+  inspect_command->add_flag("--direct", inspect_flags.direct, "convolve enlarged maps at full size, not by products at the small one");
   inspect_command->add_flag("--layers", inspect_flags.layers, "also the graph before passes, and why faster kernels refused");
   inspect_command->add_flag("--json", inspect_flags.json);
 

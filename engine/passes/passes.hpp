@@ -13,6 +13,7 @@ struct Fusions {
   bool epilogue = true;  // a residual, then an activation of any kind, where the result is stored
   bool gather = true;    // several sources, resized on the way in
   bool gate = true;      // a per-channel factor on the way in
+  bool products = true;  // convolutions of enlarged maps by products at the small size
 };
 
 // 1. conv -> norm becomes one convolution with scaled weights. A norm behind anything else stays.
@@ -26,6 +27,8 @@ Graph gather_sources(Graph graph);
 // 7. mean(concat) = concat(mean), mean(up(x)) = mean(x); x * gate -> conv: the gate is applied as the convolution
 // reads.
 Graph merge_gates(Graph graph);
+// 8. conv(up(x)): each tap's product is taken at x's own size and enlarged afterwards, where that is less work.
+Graph lower_products(Graph graph);
 // 9. Drops what no output needs.
 Graph remove_dead(Graph graph);
 

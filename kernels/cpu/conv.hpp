@@ -53,6 +53,8 @@ struct ConvChoice {
 
 std::string fits_dnnl(const ConvTask& task);
 void build_dnnl(const ConvTask& task, Step& step);
+std::string fits_products(const ConvTask& task);
+void build_products(const ConvTask& task, Step& step);
 void build_rows(const ConvTask& task, Step& step);
 
 }  // namespace fathom::cpu

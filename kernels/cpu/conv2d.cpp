@@ -48,6 +48,7 @@ using namespace cpu;
 Step prepare(const Conv2d& op, const NodeIo& io, CpuBackend& backend) {
   static constexpr ConvChoice choices[] = {
       {"oneDNN", fits_dnnl, build_dnnl},
+      {"products at the small size", fits_products, build_products},
       {"rows", [](const ConvTask&) { return std::string(); }, build_rows},
   };
   expect_channels_last(io.out.desc, io.out.name);

@@ -179,3 +179,20 @@ TEST_CASE("input normalisation is never folded past zero padding, nor a norm pas
   g.outputs.erase(g.outputs.begin());
   CHECK(fuse(g, {}).nodes.size() == 2);
 }
+
+TEST_CASE("an enlarged map's convolution is lowered where that is less work", "[engine]") {
+  const auto lowered = [](int channels, int factor) {
+    Graph g;
+    const Value x = g.add_input("x", Desc::nhwc(1, channels, 6, 8));
+    const Value up = g.add(Resize{.mode = ResizeMode::bilinear, .scale = factor, .align_corners = true}, {x}, "up");
+    const Desc w = Desc::dense({4, channels, 5, 5});
+    g.outputs.push_back({"y", g.add(Conv2d{.padding = 2}, {up, g.add_constant("w.weight", Constant::of(w, synthetic_parameter("w.weight", w)))}, "conv")});
+    const Graph fused = fuse(g, {});
+    CHECK(multiply_adds(fused) == multiply_adds(g) / (std::get<Conv2d>(fused.nodes[0].op).low_products ? factor * factor : 1));
+    return std::get<Conv2d>(fused.nodes.at(0).op).low_products;
+  };
+  CHECK(lowered(256, 2));
+  CHECK_FALSE(lowered(8, 2));
+  CHECK(lowered(64, 8));
+  CHECK_FALSE(lowered(256, 1));
+}

@@ -162,6 +162,31 @@ void add_padding_modes(std::vector<Case>& t) {
       conv("replicate_padding_4", {.padding = 4, .sources = {source(PadMode::replicate)}}, {map(1, 3, 2, 3)}, 4, 3));
 }
 
+// Enlarged maps whose products are taken at their own size: the same sum, however it is made.
+void add_low_products(std::vector<Case>& t) {
+  const auto up = [](int h, int w, bool align) {
+    Source s;
+    s.resize = {.mode = ResizeMode::bilinear, .size = {h, w}, .align_corners = align};
+    return s;
+  };
+  const auto lowered = [&](const std::string& name, Conv2d op, const Desc& x, int out, int kernel) {
+    op.low_products = true;
+    t.push_back(conv("low_products_" + name, std::move(op), {x}, out, kernel));
+  };
+  for (const bool align : {false, true}) {
+    const std::string name = align ? "_align" : "";
+    lowered("5x5" + name, {.padding = 2, .sources = {up(10, 14, align)}}, map(2, 9, 5, 7), 4, 5);
+    lowered("uneven" + name, {.padding = 2, .bias = true, .sources = {up(19, 23, align)}, .activation = {ActivationKind::relu}}, map(1, 33, 7, 5), 16, 5);
+    lowered("smaller" + name, {.padding = 1, .sources = {up(5, 6, align)}}, map(1, 8, 9, 11), 3, 3);
+  }
+  lowered("residual", {.padding = 2, .bias = true, .sources = {up(12, 16, true)}, .residual = true, .activation = {ActivationKind::relu}}, map(3, 16, 6, 8), 8, 5);
+  lowered("chunks", {.padding = 1, .sources = {up(80, 60, true)}}, map(1, 3, 40, 30), 5, 3);
+  lowered("large_factor", {.padding = 2, .sources = {up(33, 48, true)}}, map(1, 31, 2, 3), 16, 5);
+  lowered("no_padding", {.sources = {up(9, 8, false)}}, map(1, 4, 4, 4), 6, 3);
+  lowered("asymmetric", {.padding = {3, 0, 1, 2}, .sources = {up(8, 9, false)}}, map(1, 5, 4, 3), 7, 3);
+  lowered("of_one_pixel", {.padding = 2, .sources = {up(4, 6, true)}}, map(1, 6, 1, 1), 3, 5);
+}
+
 void add_sources(std::vector<Case>& t) {
   const Source plain, reflect = source(PadMode::reflect);
   t.push_back(

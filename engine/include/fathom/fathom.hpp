@@ -34,6 +34,7 @@ struct EngineOptions {
   Precision precision = Precision::fp32;
   int threads = 0;   // of the CPU; 0: as many as there are cores
   bool fuse = true;  // false: every layer on its own, for measuring what fusing gains
+  bool low_products = true;  // convolutions of enlarged maps by products at the small size, where that is less work
   int input_width = 0, input_height = 0;  // instead of the size the model was trained at; 0: the model's
   std::int64_t budget_bytes = std::int64_t(8) << 30;  // files and plans that need more are refused
 };
@@ -108,6 +109,7 @@ class Engine {
   std::string network() const;  // "hr_depth"
   std::string device() const;   // "CPU, 2 threads"
   bool has_synthetic_weights() const;
+  double multiply_adds(const Frame& frame) const;  // of the network as its authors wrote it, all outputs
   Frame frame() const;          // the size photographs are brought to, batch 1
   std::vector<TensorInfo> inputs(const Frame& frame) const;
   std::vector<TensorInfo> outputs(const Frame& frame) const;  // all that the network has, the primary one first
