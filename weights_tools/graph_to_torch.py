@@ -89,7 +89,8 @@ def box_mean(x, radius):  # windows are clipped at the borders
 
 
 def conv2d(
-    p, x, stride=1, padding=0, dilation=1, groups=1, sources=({},), gate=False, residual=False, activation="none"
+    p, x, stride=1, padding=0, dilation=1, groups=1, sources=({},), gate=False, residual=False, activation="none",
+    low_products=False,  # how the sum is made, not what it is
 ):
     (*data,) = x
     addend = data.pop() if residual else None
