@@ -3,6 +3,7 @@
 #include "kernels/cpu/tile.hpp"
 
 #include <cstring>
+#include <utility>
 
 #include "kernels/cpu/simd.hpp"
 
@@ -23,12 +24,11 @@ FATHOM_INLINE void store(const V& v, float* to) {
   std::memcpy(to, &v, sizeof v);
 }
 
-// K vectors of type V are a block.
-template <class V, int K, int P>
+// K vectors of type V are a block; U steps are written out at a time, one where registers are scarce.
+template <class V, int K, int P, int U>
 FATHOM_INLINE void pixels(const Tile& t, std::int64_t first) {
   constexpr int width = sizeof(V) / sizeof(float);
   constexpr int bases = (P + 2) / 3;  // a pointer for every third pixel, so that addresses need no more registers
-  constexpr int unroll = 4;
   V sum[P][K];
 #pragma GCC unroll 32
   for (int p = 0; p < P; ++p)
@@ -54,11 +54,11 @@ FATHOM_INLINE void pixels(const Tile& t, std::int64_t first) {
       }
     };
     std::int64_t left = term.count;
-    for (; left >= unroll; left -= unroll, w += unroll * K * width) {
+    for (; left >= U; left -= U, w += U * K * width) {
 #pragma GCC unroll 4
-      for (int u = 0; u < unroll; ++u) add(u);
+      for (int u = 0; u < U; ++u) add(u);
 #pragma GCC unroll 16
-      for (int b = 0; b < bases; ++b) x[b] += unroll;
+      for (int b = 0; b < bases; ++b) x[b] += U;
     }
     for (; left > 0; --left, w += K * width) {
       add(0);
@@ -90,21 +90,25 @@ FATHOM_INLINE void pixels(const Tile& t, std::int64_t first) {
   }
 }
 
-// Calls f<P>(first) for groups of P pixels, then for ever fewer.
+// Shares out `count` pixels evenly to groups of at most P: f<Q>(first) for groups of Q pixels.
 template <int P, class F>
-FATHOM_INLINE std::int64_t groups_of(std::int64_t first, std::int64_t count, F&& f) {
-  for (; first + P <= count; first += P) f.template operator()<P>(first);
-  return first;
+FATHOM_INLINE void in_groups(std::int64_t count, F&& f) {
+  const std::int64_t groups = (count + P - 1) / P;
+  std::int64_t first = 0;
+  for (std::int64_t g = 0; g < groups; ++g) {
+    const std::int64_t size = count / groups + (g < count % groups);
+    [&]<int... Q>(std::integer_sequence<int, Q...>) __attribute__((always_inline)) {
+      (void)((size == Q + 1 && (f.template operator()<Q + 1>(first), true)) || ...);
+    }
+    (std::make_integer_sequence<int, P>());
+    first += size;
+  }
 }
 
-template <class V, int K, int P>
+template <class V, int K, int P, int U>
 FATHOM_INLINE void run(const Tile& t) {
-  const auto group = [&]<int Q>(std::int64_t first) __attribute__((always_inline)) { pixels<V, K, Q>(t, first); };
-  std::int64_t first = groups_of<P>(0, t.pixels, group);
-  if constexpr (P > 8) first = groups_of<8>(first, t.pixels, group);
-  if constexpr (P > 4) first = groups_of<4>(first, t.pixels, group);
-  if constexpr (P > 2) first = groups_of<2>(first, t.pixels, group);
-  groups_of<1>(first, t.pixels, group);
+  in_groups<P>(
+      t.pixels, [&]<int Q>(std::int64_t first) __attribute__((always_inline)) { pixels<V, K, Q, U>(t, first); });
 }
 
 FATHOM_INLINE float sum_of(const Vector4& v) { return (v[0] + v[2]) + (v[1] + v[3]); }
@@ -165,8 +169,8 @@ FATHOM_INLINE void dot_pixels(const Tile& t, std::int64_t first) {
 
 template <class V>
 FATHOM_INLINE void run_dot(const Tile& t) {
-  const auto group = [&]<int Q>(std::int64_t first) __attribute__((always_inline)) { dot_pixels<V, Q>(t, first); };
-  groups_of<1>(groups_of<8>(0, t.pixels, group), t.pixels, group);
+  in_groups<8>(
+      t.pixels, [&]<int Q>(std::int64_t first) __attribute__((always_inline)) { dot_pixels<V, Q>(t, first); });
 }
 
 // 16 channels, each by itself.
@@ -205,10 +209,9 @@ FATHOM_INLINE void depthwise_pixels(const Tile& t, std::int64_t first) {
 template <class V, int K, int P>
 FATHOM_INLINE void run_depthwise(const Tile& t) {
   if (t.lanes == 16) {
-    const auto group = [&]<int Q>(std::int64_t first) __attribute__((always_inline)) {
-      depthwise_pixels<V, K, Q>(t, first);
-    };
-    groups_of<1>(groups_of<P>(0, t.pixels, group), t.pixels, group);
+    in_groups<P>(
+        t.pixels, [&]<int Q>(std::int64_t first)
+                      __attribute__((always_inline)) { depthwise_pixels<V, K, Q>(t, first); });
     return;
   }
   for (std::int64_t p = 0; p < t.pixels; ++p)
@@ -220,21 +223,21 @@ FATHOM_INLINE void run_depthwise(const Tile& t) {
 }
 
 // As many pixels as the registers of each instruction set hold.
-void any_16(const Tile& t) { run<Vector4, 4, 2>(t); }
-void any_8(const Tile& t) { run<Vector4, 2, 4>(t); }
+void any_16(const Tile& t) { run<Vector4, 4, 2, 4>(t); }
+void any_8(const Tile& t) { run<Vector4, 2, 4, 4>(t); }
 void any_dot(const Tile& t) { run_dot<Vector4>(t); }
 void any_depthwise(const Tile& t) { run_depthwise<Vector4, 4, 2>(t); }
 
 #if defined(__x86_64__) && defined(__GNUC__)
 #define FATHOM_AVX2 __attribute__((target("avx2,fma")))
 #define FATHOM_AVX512 __attribute__((target("avx512f,avx512vl,avx512dq,avx512bw,avx2,fma")))
-FATHOM_AVX2 void avx2_16(const Tile& t) { run<Vector8, 2, 6>(t); }
-FATHOM_AVX2 void avx2_8(const Tile& t) { run<Vector8, 1, 12>(t); }
+FATHOM_AVX2 void avx2_16(const Tile& t) { run<Vector8, 2, 6, 1>(t); }
+FATHOM_AVX2 void avx2_8(const Tile& t) { run<Vector8, 1, 12, 1>(t); }
 FATHOM_AVX2 void avx2_dot(const Tile& t) { run_dot<Vector8>(t); }
 FATHOM_AVX2 void avx2_depthwise(const Tile& t) { run_depthwise<Vector8, 2, 4>(t); }
-FATHOM_AVX512 void avx512_32(const Tile& t) { run<Vector16, 2, 12>(t); }
-FATHOM_AVX512 void avx512_16(const Tile& t) { run<Vector16, 1, 12>(t); }
-FATHOM_AVX512 void avx512_8(const Tile& t) { run<Vector8, 1, 12>(t); }
+FATHOM_AVX512 void avx512_32(const Tile& t) { run<Vector16, 2, 12, 2>(t); }
+FATHOM_AVX512 void avx512_16(const Tile& t) { run<Vector16, 1, 12, 2>(t); }
+FATHOM_AVX512 void avx512_8(const Tile& t) { run<Vector8, 1, 12, 2>(t); }
 FATHOM_AVX512 void avx512_dot(const Tile& t) { run_dot<Vector16>(t); }
 FATHOM_AVX512 void avx512_depthwise(const Tile& t) { run_depthwise<Vector16, 1, 8>(t); }
 #endif
