@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Installs what a build needs on Debian or Ubuntu, and nothing where all of it is there already.
+# Installs what a build needs on Debian or Ubuntu (with "test": and what the tests need), and nothing where it is there.
 #   bash cmake/packages.sh [test]
 set -euo pipefail
 
 packages=(g++ cmake ninja-build libopencv-core-dev libopencv-imgproc-dev libopencv-imgcodecs-dev libopencv-videoio-dev
           nlohmann-json3-dev libdnnl-dev libcli11-dev)
-if [ "${1:-}" = test ]; then packages+=(catch2 libbenchmark-dev python3 git); fi
+if [ "${1:-}" = test ]; then packages+=(catch2 python3-numpy python3-torch python3-pil libopenblas0-pthread git); fi
 
 missing=()
 for package in "${packages[@]}"; do
