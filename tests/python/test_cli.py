@@ -142,6 +142,9 @@ class Programs(unittest.TestCase):
         self.assertLess(resident, 1.3 * (needed + library))
         self.fails(BENCH, "fps", "--model", "mobile_baseline_1", "--batch", "1,x", says=["--batch"])
 
+    def test_the_readme_shows_what_was_measured(self):
+        self.run_program("python3", os.path.join(ROOT, "bench", "report.py"), "--check")
+
     def test_the_readme_commands_work(self):
         with open(os.path.join(ROOT, "README.md"), encoding="utf-8") as file:
             commands = re.findall(r"^ *(bash .*)$", file.read(), re.M)
