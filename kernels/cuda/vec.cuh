@@ -115,7 +115,6 @@ __host__ __device__ inline T from_float(float x) {
 template <class T, int N>
 __host__ __device__ inline Vec<float, N> to_float(const Vec<T, N>& x) {
   Vec<float, N> y;
-#pragma unroll
   for (int i = 0; i < N; ++i) y[i] = to_float(x[i]);
   return y;
 }
@@ -123,7 +122,6 @@ __host__ __device__ inline Vec<float, N> to_float(const Vec<T, N>& x) {
 template <class T, int N>
 __host__ __device__ inline Vec<T, N> from_float(const Vec<float, N>& x) {
   Vec<T, N> y;
-#pragma unroll
   for (int i = 0; i < N; ++i) y[i] = from_float<T>(x[i]);
   return y;
 }
