@@ -1,5 +1,6 @@
 #include "tests/emulator/stream.hpp"
 
+#include <algorithm>
 #include <cstring>
 #include <deque>
 #include <memory>
@@ -175,6 +176,19 @@ cudaError_t CUDARTAPI cudaGraphExecMemcpyNodeSetParams1D(cudaGraphExec_t exec, c
   CUgraphNode_st* ours = fathom::emu::node_of(exec, node);
   if (!ours || ours->type != cudaGraphNodeTypeMemcpy) return remember(cudaErrorInvalidValue);
   ours->copy_or_fill = {to, from, 0, bytes};
+  return cudaSuccess;
+}
+cudaError_t CUDARTAPI cudaGraphExecUpdate(cudaGraphExec_t exec, cudaGraph_t graph,
+                                          cudaGraphExecUpdateResultInfo* result) {
+  const auto& ours = exec->graph.nodes;
+  const bool same = std::equal(ours.begin(), ours.end(), graph->nodes.begin(), graph->nodes.end(),
+                               [](const CUgraphNode_st& a, const CUgraphNode_st& b) {
+                                 return a.type == b.type && a.call.function == b.call.function;
+                               });
+  *result = {};
+  result->result = same ? cudaGraphExecUpdateSuccess : cudaGraphExecUpdateErrorTopologyChanged;
+  if (!same) return remember(cudaErrorGraphExecUpdateFailure);
+  exec->graph = *graph;
   return cudaSuccess;
 }
 cudaError_t CUDARTAPI cudaGraphLaunch(cudaGraphExec_t exec, cudaStream_t stream) {

@@ -130,7 +130,9 @@ void Worker::run_fresh_threads(Fiber* fiber) {
     }
     if (exception_) abandon_block();  // out here: a fiber that is left inside a handler would keep it open
     release(&order_end_);
-    thread_done(me);
+    me.exited = true;
+    me.warp->exited |= 1u << me.lane;
+    --living_;
     me.fiber = nullptr;
     ThreadState* next = queue_.pop();
     // A thread that has not started yet can have this stack as it is: no switch. Not under the race checker, for
@@ -148,19 +150,6 @@ void Worker::run_fresh_threads(Fiber* fiber) {
   }
 }
 
-void Worker::thread_done(ThreadState& me) {
-  me.exited = true;
-  --living_;
-  Warp& warp = *me.warp;
-  warp.exited |= 1u << me.lane;
-  for (ThreadState* other : warp.lanes) {
-    if (other && (warp.waiting >> other->lane & 1) && (other->wait.mask >> me.lane & 1)) {
-      fail(ErrorKind::divergent_warp, other->wait.op, other->wait.site,
-           "lane " + std::to_string(other->lane) + " waits for lane " + std::to_string(me.lane) + ", which exits");
-    }
-  }
-}
-
 void Worker::finish_block() {
   const auto forget = [&] {  // the fibers left in the middle
     fibers_.reclaim_all();
@@ -173,7 +162,9 @@ void Worker::finish_block() {
   }
   if (!error_ && living_ > 0) {
     const auto stuck = std::find_if(threads_.begin(), threads_.end(), [](const ThreadState& t) { return !t.exited; });
-    const ErrorKind kind = at_barrier_ == living_ ? ErrorKind::divergent_barrier : ErrorKind::deadlock;
+    const ErrorKind kind = at_barrier_ == living_                   ? ErrorKind::divergent_barrier
+                           : stuck->wait.mask & stuck->warp->exited ? ErrorKind::divergent_warp
+                                                                    : ErrorKind::deadlock;
     error_.emplace(kind, stuck->wait.op, stuck->wait.site, name_of(*stuck), "no thread can go on:" + whereabouts());
   }
   if (!error_) {

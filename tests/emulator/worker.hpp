@@ -82,7 +82,6 @@ class Worker {
  private:
   static void fiber_entry();
   void run_fresh_threads(Fiber* fiber);
-  void thread_done(ThreadState& me);
   void seat_threads(const BlockShape& shape, uint3 block_index);
   void finish_block();
   [[noreturn]] void abandon_block();

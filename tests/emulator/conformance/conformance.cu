@@ -49,24 +49,27 @@ __global__ void k_ldmatrix(const U* in, U* out) {
   for (int i = 0; i < Matrices; ++i) out[id() * Matrices + i] = r[i];
 }
 
-// ---- cp.async: thread t copies t modulo (Bytes + 1) valid bytes, in two groups
+// ---- cp.async: thread t copies t modulo (Bytes + 1) valid bytes, then in two more groups all of them
 template <int Bytes>
 __global__ void k_cp_async(const U* in, U* out) {
-  constexpr int kWords = Bytes / 4;
-  GPU_SHARED(uint4, buffer, [2 * 64]);
-  U* stage[2] = {reinterpret_cast<U*>(buffer), reinterpret_cast<U*>(buffer + 64)};
-  const int at = id() * kWords;
-  cp_async<Bytes>(stage[0] + at, in + at, id() % (Bytes + 1));
+  constexpr int kWords = Bytes / 4, kStage = 64 * kWords;
+  GPU_SHARED(uint4, buffer, [3 * 16 * kWords]);
+  U* stages = reinterpret_cast<U*>(buffer);
+  const int at = id() * kWords, other = (id() + 13) % 64 * kWords;  // what another thread asked for
+  cp_async<Bytes>(stages + at, in + at, id() % (Bytes + 1));
   cp_async_commit();
-  cp_async<Bytes>(stage[1] + at, in + 64 * kWords + at);
+  cp_async<Bytes>(stages + kStage + at, in + kStage + at);
   cp_async_commit();
-  cp_async_wait<1>();
+  cp_async<Bytes>(stages + 2 * kStage + at, in + 2 * kStage + at);
+  cp_async_commit();
+  cp_async_wait<2>();
   __syncthreads();
-  const int other = (id() + 13) % 64 * kWords;  // a copy that another thread asked for
-  for (int i = 0; i < kWords; ++i) out[at + i] = stage[0][other + i];
+  for (int i = 0; i < kWords; ++i) out[at + i] = stages[other + i];
   cp_async_wait<0>();
   __syncthreads();
-  for (int i = 0; i < kWords; ++i) out[64 * kWords + at + i] = stage[1][other + i];
+  for (int stage = 1; stage < 3; ++stage) {
+    for (int i = 0; i < kWords; ++i) out[stage * kStage + at + i] = stages[stage * kStage + other + i];
+  }
 }
 
 // ---- shuffles and votes
@@ -163,9 +166,9 @@ const std::vector<Probe>& probes() {
       {"ldmatrix_transposed_x1", 32, Input::bits, 128, 32, 0, k_ldmatrix<1, true>},
       {"ldmatrix_transposed_x2", 32, Input::bits, 128, 64, 0, k_ldmatrix<2, true>},
       {"ldmatrix_transposed_x4", 32, Input::bits, 128, 128, 0, k_ldmatrix<4, true>},
-      {"cp_async_16", 64, Input::bits, 512, 512, 0, k_cp_async<16>},
-      {"cp_async_8", 64, Input::bits, 256, 256, 0, k_cp_async<8>},
-      {"cp_async_4", 64, Input::bits, 128, 128, 0, k_cp_async<4>},
+      {"cp_async_16", 64, Input::bits, 768, 768, 0, k_cp_async<16>},
+      {"cp_async_8", 64, Input::bits, 384, 384, 0, k_cp_async<8>},
+      {"cp_async_4", 64, Input::bits, 192, 192, 0, k_cp_async<4>},
       {"shuffle_32", 32, Input::bits, 32, 192, 0, k_shuffle<32>},
       {"shuffle_8", 32, Input::bits, 32, 192, 0, k_shuffle<8>},
       {"vote", 32, Input::bits, 32, 128, 0, k_vote},

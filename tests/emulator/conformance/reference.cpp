@@ -128,7 +128,7 @@ Words ldmatrix(const Words& in, int matrices, bool transposed) {
 Words cp_async(const Words& in, int bytes) {
   const auto byte_at = [&](int i) { return in[static_cast<std::size_t>(i / 4)] >> i % 4 * 8 & 0xFF; };
   Words out(in.size());
-  for (int group = 0; group < 2; ++group) {
+  for (int group = 0; group < 3; ++group) {
     for (int t = 0; t < 64; ++t) {
       const int source = (t + 13) % 64, valid = group == 0 ? source % (bytes + 1) : bytes;
       for (int i = 0; i < bytes; ++i) {

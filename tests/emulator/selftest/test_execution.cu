@@ -89,6 +89,21 @@ __global__ void disagree(int* y) {  // lane 5 has another idea of who takes part
   y[threadIdx.x] = __shfl_sync(threadIdx.x == 5 ? 0x3Fu : ~0u, 1, 0);
 }
 
+__global__ void leave_early(int* y) {
+  if (threadIdx.x >= 20) return;
+  y[threadIdx.x] = __shfl_sync(~0u, 1, 0);
+}
+
+__global__ void leave_before_barrier(int* y) {
+  if (threadIdx.x >= 20) return;
+  y[threadIdx.x] = __syncthreads_or(1);
+}
+
+__global__ void wait_crosswise(int*) {
+  if (threadIdx.x < 8) __syncwarp();
+  __syncthreads();
+}
+
 __global__ void throw_something(int thread) {
   if (static_cast<int>(threadIdx.x) == thread) throw std::out_of_range("from a kernel");
   __syncthreads();
@@ -185,6 +200,12 @@ TEST_CASE("an error names operation, line, block and thread; the next launch sta
   CHECK(error.site.line > 0);
   CHECK(error.where.find("block (0,0,0) thread (") == 0);
   CHECK(std::string(error.what()).find("__shfl_sync at test_execution.cu:" + std::to_string(error.site.line)) == 0);
+  const auto kind_of = [&](void (*kernel)(int*)) {
+    return error_of([&] { gpu::launch(kernel, {.grid = 1, .block = 32}, nullptr, lanes.get()); }).kind;
+  };
+  CHECK(kind_of(leave_early) == ErrorKind::divergent_warp);
+  CHECK(kind_of(leave_before_barrier) == ErrorKind::divergent_barrier);
+  CHECK(kind_of(wait_crosswise) == ErrorKind::deadlock);
   Device<float> y(1);
   y.fill_zero();
   gpu::launch(add_one, {.grid = 10, .block = 32}, nullptr, y.get());

@@ -90,6 +90,20 @@ TEST_CASE("a captured stream runs nothing; its graph runs what was captured, wit
   CHECK(other[15] == -5);
   CHECK(other[16] == -1);
 
+  // A second capture of the same kernels can take the graph's place.
+  check(cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal));
+  gpu::launch(scale, {.grid = 1, .block = 32}, stream, x, y, 3.0f);
+  check(cudaMemcpyAsync(z, y, 32 * sizeof(float), cudaMemcpyDeviceToDevice, stream));
+  check(cudaMemsetAsync(y, 0, 32 * sizeof(float), stream));
+  cudaGraph_t second = nullptr;
+  check(cudaStreamEndCapture(stream, &second));
+  cudaGraphExecUpdateResultInfo result{};
+  check(cudaGraphExecUpdate(exec, second, &result));
+  CHECK(result.result == cudaGraphExecUpdateSuccess);
+  check(cudaGraphDestroy(second));
+  check(cudaGraphLaunch(exec, stream));
+  CHECK(z[3] == 9);
+
   check(cudaGraphExecDestroy(exec));
   check(cudaGraphDestroy(graph));
   check(cudaStreamDestroy(stream));
