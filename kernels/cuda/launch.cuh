@@ -1,25 +1,27 @@
 // Launching a kernel, and what becomes of CUDA's error codes.
 #pragma once
 #include <cstddef>
-#include <stdexcept>
 #include <string>
 #include <tuple>
 #include <type_traits>
 #include <utility>
 
+#include "fathom/error.hpp"
 #include "platform.cuh"
 #include "site.cuh"
 
 namespace fathom::gpu {
 
-struct CudaError : std::runtime_error {
+class CudaError : public Error {
+ public:
   CudaError(cudaError_t code, Site site)
-      : std::runtime_error(std::string(cudaGetErrorName(code)) + ": " + cudaGetErrorString(code) + " (" + site.file +
-                           ":" + std::to_string(site.line) + ")"),
+      : Error(code == cudaErrorMemoryAllocation ? ErrorKind::memory : ErrorKind::device,
+              std::string("CUDA: ") + cudaGetErrorString(code) + " (" + cudaGetErrorName(code) + ", " + site.file +
+                  ":" + std::to_string(site.line) + ")"),
         code(code),
         site(site) {}
-  cudaError_t code;
-  Site site;
+  const cudaError_t code;
+  const Site site;
 };
 
 // check(cudaMalloc(&p, bytes));

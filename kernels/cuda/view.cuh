@@ -2,7 +2,9 @@
 // 32 bits wide; from image to image they are 64, because a large batch passes 2^31 elements.
 #pragma once
 #include <cstdint>
+#include <type_traits>
 
+#include "fathom/error.hpp"
 #include "platform.cuh"
 
 namespace fathom::gpu {
@@ -54,6 +56,25 @@ __host__ __device__ View<T, 4> channels_last(T* data, int n, int c, int h, int w
 template <class T>
 __host__ __device__ View<T, 3> planes(T* data, int n, int h, int w) {
   return {data, {n, h, w}, std::int64_t{h} * w, {0, w, 1}};
+}
+
+// From a view whose extents and strides are 64 bits wide.
+template <class Wide>
+auto narrow(const Wide& wide) {
+  constexpr int kRank = std::extent_v<decltype(wide.extent)>;
+  View<std::remove_pointer_t<decltype(wide.data)>, kRank> view;
+  view.data = wide.data;
+  view.outer_stride = wide.stride[0];
+  std::int64_t last = 0;  // the farthest offset inside an image
+  for (int i = 0; i < kRank; ++i) {
+    view.extent[i] = static_cast<int>(wide.extent[i]);
+    if (i > 0) view.stride[i] = static_cast<int>(wide.stride[i]), last += (wide.extent[i] - 1) * wide.stride[i];
+    if (view.extent[i] != wide.extent[i]) last = INT64_MAX;
+  }
+  if (last > INT32_MAX) {
+    throw Error(ErrorKind::unsupported, "CUDA: one image of a tensor has more than 2^31 elements; use a smaller size");
+  }
+  return view;
 }
 
 }  // namespace fathom::gpu

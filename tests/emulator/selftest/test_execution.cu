@@ -8,7 +8,8 @@
 #include "tests/catch.hpp"
 #include "tests/emulator/emu.hpp"
 
-using namespace fathom;
+namespace emu = fathom::emu;
+namespace gpu = fathom::gpu;
 using emu::Config;
 using emu::Error;
 using emu::ErrorKind;
@@ -239,6 +240,15 @@ TEST_CASE("a view finds its element, in images past 2^31 too") {
   CHECK(x.offset_inside(4, 6, 8) == (6 * 9 + 8) * 8 + 4);
   CHECK(x.outer_stride == 7 * 9 * 8);
   CHECK(x.size() == 3 * 5 * 7 * 9);
+  struct Wide {
+    float* data;
+    std::int64_t extent[4], stride[4];
+  };
+  const Wide wide{&origin, {3, 5, 7, 9}, {7 * 9 * 8, 1, 9 * 8, 8}};
+  CHECK(gpu::narrow(wide).offset_inside(4, 6, 8) == x.offset_inside(4, 6, 8));
+  CHECK(gpu::narrow(wide).outer_stride == x.outer_stride);
+  const Wide huge{&origin, {1, 64, 8192, 8192}, {std::int64_t{1} << 32, 1, 8192 * 64, 64}};
+  CHECK_THROWS_AS(gpu::narrow(huge), fathom::Error);
   const auto p = gpu::planes(&origin, 70000, 200, 200);
   CHECK(p.offset_inside(199, 198) == 199 * 200 + 198);
   CHECK(p.size() == 70000ll * 200 * 200);

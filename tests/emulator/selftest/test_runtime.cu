@@ -6,7 +6,8 @@
 #include "tests/catch.hpp"
 #include "tests/emulator/emu.hpp"
 
-using namespace fathom;
+namespace emu = fathom::emu;
+namespace gpu = fathom::gpu;
 using gpu::check;
 
 namespace {
