@@ -42,7 +42,9 @@ class FiberPool {
   void reserve(std::size_t count);  // so that take() allocates nothing
   Fiber* take();                    // ready to start at entry
   void give_back(Fiber* fiber) { free_.push_back(fiber); }
-  void reclaim_all();  // also the ones abandoned in the middle
+  // Also the ones abandoned in the middle. What they did comes before what `self`, who calls, does from now on; they
+  // can no longer tell the race checker so themselves.
+  void reclaim_all(Fiber& self);
 
  private:
   Fiber* create();

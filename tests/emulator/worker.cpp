@@ -152,7 +152,7 @@ void Worker::run_fresh_threads(Fiber* fiber) {
 
 void Worker::finish_block() {
   const auto forget = [&] {  // the fibers left in the middle
-    fibers_.reclaim_all();
+    fibers_.reclaim_all(main_);
     for (ThreadState& t : threads_) t.fiber = nullptr;
     shared_.forget_extent();
   };
