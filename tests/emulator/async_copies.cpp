@@ -56,7 +56,7 @@ void cp_async(void* shared, const void* global, int bytes, int valid_bytes, Site
   worker.need_address("cp.async destination", site, shared, size, size);
   if (valid_bytes > 0) need_aligned(global, size, "cp.async source", site);
   if (valid_bytes < 0 || valid_bytes > bytes) {
-    worker.fail(ErrorKind::unsupported, "cp.async", site, "more valid bytes than the copy has");
+    fail(ErrorKind::unsupported, "cp.async", site, "more valid bytes than the copy has");
   }
   if (kAddressSanitizer) {  // touch the source now: at the wait, nobody would know which line asked for it
     for (int i = 0; i < valid_bytes; ++i) (void)static_cast<const volatile unsigned char*>(global)[i];

@@ -140,18 +140,16 @@ void* static_shared(const void* key, std::size_t bytes, std::size_t align, const
   Worker& worker = Worker::here();
   void* p = worker.shared().static_variable(key, bytes, align, name);
   if (!p || worker.shared().bytes_in_use() > worker.config().shared_limit) {
-    worker.fail(ErrorKind::shared_exhausted, name, site, "the block's shared memory is used up");
+    fail(ErrorKind::shared_exhausted, name, site, "the block's shared memory is used up");
   }
   return p;
 }
 
 void need_aligned(const void* p, std::size_t align, const char* op, Site site) {
   if (reinterpret_cast<std::uintptr_t>(p) % align == 0) return;
-  const std::string what = "the address is no multiple of " + std::to_string(align);
-  if (!current) throw Error(ErrorKind::misaligned, op, site, "host", what);  // shared helpers may run outside kernels
-  Worker::here().fail(ErrorKind::misaligned, op, site, what);
+  fail(ErrorKind::misaligned, op, site, "the address is no multiple of " + std::to_string(align));
 }
 
-void not_emulated(const char* op, Site site) { Worker::here().fail(ErrorKind::unsupported, op, site, "not emulated"); }
+void not_emulated(const char* op, Site site) { fail(ErrorKind::unsupported, op, site, "not emulated"); }
 
 }  // namespace fathom::emu

@@ -46,6 +46,10 @@ Error::Error(ErrorKind kind_, std::string op_, Site site_, std::string where_, c
       site(site_),
       where(std::move(where_)) {}
 
+void fail(ErrorKind kind, const std::string& op, Site site, const std::string& what) {
+  throw Error(kind, op, site, current ? name_of(*current) : "host", what);  // shared helpers may run outside kernels
+}
+
 Worker::Worker() : fibers_(&Worker::fiber_entry) { group_.reserve(kMaxThreads); }
 
 Worker& Worker::here() { return *this_worker; }
@@ -98,7 +102,6 @@ void Worker::run_block(const BlockShape& shape, uint3 block_index) {
   shared_.begin_block(shape.dynamic_bytes);
   seat_threads(shape, block_index);
   call_ = shape.call;
-  error_.reset();
   exception_ = nullptr;
   ++statistics_.blocks;
   release(&order_start_);
@@ -151,33 +154,24 @@ void Worker::run_fresh_threads(Fiber* fiber) {
 }
 
 void Worker::finish_block() {
-  const auto forget = [&] {  // the fibers left in the middle
-    fibers_.reclaim_all(main_);
-    for (ThreadState& t : threads_) t.fiber = nullptr;
-    shared_.forget_extent();
-  };
-  if (exception_) {
-    forget();
-    std::rethrow_exception(exception_);
+  const std::string damage = exception_ || living_ > 0 ? "" : shared_.damage();
+  if (!exception_ && living_ == 0 && damage.empty()) return;
+
+  const auto stuck = std::find_if(threads_.begin(), threads_.end(), [](const ThreadState& t) { return !t.exited; });
+  const std::string crowd = whereabouts();
+  fibers_.reclaim_all(main_);  // before their exception is touched: see there
+  for (ThreadState& t : threads_) t.fiber = nullptr;
+  shared_.forget_extent();
+
+  if (exception_) std::rethrow_exception(std::exchange(exception_, nullptr));
+  if (!damage.empty()) {
+    throw Error(ErrorKind::shared_out_of_bounds, "", Site{}, "block " + triple(threads_[0].block_index),
+                "shared memory was written " + damage);
   }
-  if (!error_ && living_ > 0) {
-    const auto stuck = std::find_if(threads_.begin(), threads_.end(), [](const ThreadState& t) { return !t.exited; });
-    const ErrorKind kind = at_barrier_ == living_                   ? ErrorKind::divergent_barrier
-                           : stuck->wait.mask & stuck->warp->exited ? ErrorKind::divergent_warp
-                                                                    : ErrorKind::deadlock;
-    error_.emplace(kind, stuck->wait.op, stuck->wait.site, name_of(*stuck), "no thread can go on:" + whereabouts());
-  }
-  if (!error_) {
-    const std::string damage = shared_.damage();
-    if (!damage.empty()) {
-      error_.emplace(ErrorKind::shared_out_of_bounds, "", Site{}, "block " + triple(threads_[0].block_index),
-                     "shared memory was written " + damage);
-    }
-  }
-  if (error_) {
-    forget();
-    throw *error_;
-  }
+  const ErrorKind kind = at_barrier_ == living_                   ? ErrorKind::divergent_barrier
+                         : stuck->wait.mask & stuck->warp->exited ? ErrorKind::divergent_warp
+                                                                  : ErrorKind::deadlock;
+  throw Error(kind, stuck->wait.op, stuck->wait.site, name_of(*stuck), "no thread can go on:" + crowd);
 }
 
 void Worker::abandon_block() {
@@ -185,11 +179,6 @@ void Worker::abandon_block() {
   current = nullptr;
   switch_fiber(mine, main_);
   std::abort();  // nobody resumes an abandoned fiber
-}
-
-void Worker::fail(ErrorKind kind, const std::string& op, Site site, const std::string& what) {
-  error_.emplace(kind, op, site, name_of(running()), what);
-  abandon_block();
 }
 
 void Worker::wait_for_turn(ThreadState& me) {

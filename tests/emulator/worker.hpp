@@ -4,7 +4,6 @@
 #pragma once
 #include <cstdint>
 #include <exception>
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -27,6 +26,9 @@ struct Wait {
   WarpFunction function = nullptr;  // done once for the whole mask, by the lane that arrives last
   void* operands = nullptr;
 };
+
+// Ends the launch: throws Error, which unwinds the thread that calls it. The others are abandoned where they stand.
+[[noreturn]] void fail(ErrorKind kind, const std::string& op, Site site, const std::string& what);
 
 std::string name_of(const Wait& wait);  // "__syncwarp at file.cu:12"
 
@@ -70,7 +72,6 @@ class Worker {
   int barrier(BarrierKind kind, bool predicate, Site site);
   void warp_operation(const Wait& wait, bool yield_after);
   void syncwarp(unsigned mask, Site site);
-  [[noreturn]] void fail(ErrorKind kind, const std::string& op, Site site, const std::string& what);
   void need_full_warp(const char* op, Site site);
   void need_address(const char* op, Site site, const void* p, std::size_t bytes, std::size_t align);
 
@@ -109,8 +110,7 @@ class Worker {
   unsigned parity_ = 0;  // of the barrier that is filling
 
   char order_start_ = 0, order_end_ = 0, order_barrier_[2] = {};  // addresses for the race checker
-  std::optional<Error> error_;
-  std::exception_ptr exception_;  // the kernel threw something of its own
+  std::exception_ptr exception_;  // what a thread of the block threw: fail() or the kernel itself
   Statistics statistics_{};
 };
 
