@@ -1,0 +1,76 @@
+// Launching a kernel, and what becomes of CUDA's error codes.
+#pragma once
+#include <cstddef>
+#include <string>
+#include <tuple>
+#include <type_traits>
+#include <utility>
+
+#include "fathom/error.hpp"
+#include "platform.cuh"
+#include "site.cuh"
+
+namespace fathom::gpu {
+
+class CudaError : public Error {
+ public:
+  CudaError(cudaError_t code, Site site)
+      : Error(code == cudaErrorMemoryAllocation ? ErrorKind::memory : ErrorKind::device,
+              std::string("CUDA: ") + cudaGetErrorString(code) + " (" + cudaGetErrorName(code) + ", " + site.file +
+                  ":" + std::to_string(site.line) + ")"),
+        code(code),
+        site(site) {}
+  const cudaError_t code;
+  const Site site;
+};
+
+// check(cudaMalloc(&p, bytes));
+inline void check(cudaError_t code, Site site = Site::here()) {
+  if (code == cudaSuccess) return;
+  (void)cudaGetLastError();  // an error that was reported must not show up again in a later call
+  throw CudaError(code, site);
+}
+
+struct LaunchShape {
+  dim3 grid;
+  dim3 block;
+  std::size_t shared_bytes = 0;  // dynamic shared memory
+  Site site = Site::here();      // of the braces that make the shape: the launch
+};
+
+// Enqueues the kernel: launch(scale_kernel, {.grid = blocks, .block = 256}, stream, x, y, 0.5f);
+template <class... Parameters, class... Arguments>
+void launch(void (*kernel)(Parameters...), const LaunchShape& shape, cudaStream_t stream, Arguments&&... arguments) {
+  static_assert(sizeof...(Parameters) == sizeof...(Arguments));
+  static_assert((std::is_trivially_copyable_v<Parameters> && ...), "a kernel's parameters travel as bytes");
+  constexpr std::size_t kUnasked = 48 * 1024;  // more dynamic shared memory than this must be asked for
+  if (shape.shared_bytes > kUnasked) {
+    check(cudaFuncSetAttribute(reinterpret_cast<const void*>(kernel), cudaFuncAttributeMaxDynamicSharedMemorySize,
+                               static_cast<int>(shape.shared_bytes)),
+          shape.site);
+  }
+#if defined(__CUDACC__)
+  cudaLaunchConfig_t config{};
+  config.gridDim = shape.grid;
+  config.blockDim = shape.block;
+  config.dynamicSmemBytes = shape.shared_bytes;
+  config.stream = stream;
+  check(cudaLaunchKernelEx(&config, kernel, std::forward<Arguments>(arguments)...), shape.site);
+#else
+  std::tuple<std::remove_cv_t<Parameters>...> values(std::forward<Arguments>(arguments)...);
+  void* pointers[sizeof...(Parameters) + 1] = {};
+  const std::size_t sizes[sizeof...(Parameters) + 1] = {sizeof(Parameters)..., 0};
+  const auto invoke = [](void* function, void** p) {
+    [&]<std::size_t... I>(std::index_sequence<I...>) {
+      reinterpret_cast<void (*)(Parameters...)>(function)(*static_cast<std::remove_cv_t<Parameters>*>(p[I])...);
+    }
+    (std::index_sequence_for<Parameters...>{});
+  };
+  [&]<std::size_t... I>(std::index_sequence<I...>) { ((pointers[I] = &std::get<I>(values)), ...); }
+  (std::index_sequence_for<Parameters...>{});
+  const emu::KernelCall call{reinterpret_cast<void*>(kernel), invoke, pointers};
+  check(emu::launch({shape.grid, shape.block, shape.shared_bytes, stream, call, sizes}), shape.site);
+#endif
+}
+
+}  // namespace fathom::gpu

@@ -1,0 +1,1 @@
+__global__ void kernel() { __shared__ float tile[32]; }

@@ -1,0 +1,206 @@
+#include "tests/emulator/stream.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <deque>
+#include <memory>
+#include <vector>
+
+#include "tests/emulator/worker.hpp"
+
+// The runtime's handles point to structs that its headers only declare; these are ours.
+struct CUgraphNode_st {
+  cudaGraphNodeType type;
+  fathom::emu::CopyOrFill copy_or_fill{};
+  // A kernel: its shape, and copies of its arguments.
+  dim3 grid, block;
+  std::size_t dynamic_bytes = 0;
+  fathom::emu::KernelCall call;
+  std::vector<std::vector<unsigned char>> arguments;
+  std::vector<void*> argument_pointers;
+
+  CUgraphNode_st(const CUgraphNode_st& other) { *this = other; }
+  explicit CUgraphNode_st(cudaGraphNodeType type) : type(type) {}
+  CUgraphNode_st& operator=(const CUgraphNode_st& other) {
+    type = other.type, copy_or_fill = other.copy_or_fill;
+    grid = other.grid, block = other.block, dynamic_bytes = other.dynamic_bytes, call = other.call;
+    arguments = other.arguments;
+    point_at_arguments();
+    return *this;
+  }
+  void point_at_arguments() {
+    argument_pointers.clear();
+    for (auto& bytes : arguments) argument_pointers.push_back(bytes.data());
+    call.arguments = argument_pointers.data();
+  }
+};
+struct CUgraph_st {
+  std::deque<CUgraphNode_st> nodes;  // in the order they were captured; a deque, since nodes are pointed at
+};
+struct CUgraphExec_st {
+  CUgraph_st graph;
+  const CUgraph_st* captured;  // whose nodes name ours in updates
+};
+struct CUstream_st {
+  std::unique_ptr<CUgraph_st> capture;
+};
+
+namespace fathom::emu {
+namespace {
+
+void run(const CopyOrFill& work) {
+  if (work.from)
+    std::memcpy(work.to, work.from, work.bytes);
+  else
+    std::memset(work.to, work.value, work.bytes);
+}
+
+CUgraphNode_st& new_node(cudaStream_t stream, cudaGraphNodeType type) {
+  return stream->capture->nodes.emplace_back(type);
+}
+
+CUgraphNode_st* node_of(cudaGraphExec_t exec, cudaGraphNode_t captured) {
+  const auto& theirs = exec->captured->nodes;
+  for (std::size_t i = 0; i < theirs.size(); ++i) {
+    if (&theirs[i] == captured) return &exec->graph.nodes[i];
+  }
+  return nullptr;
+}
+
+// The arguments must be those of the same kernel: their number and sizes are known from the capture only.
+cudaError_t set_kernel(CUgraphNode_st* node, const cudaKernelNodeParams& p) {
+  if (!node || node->type != cudaGraphNodeTypeKernel || p.func != node->call.function) return cudaErrorInvalidValue;
+  node->grid = p.gridDim, node->block = p.blockDim, node->dynamic_bytes = p.sharedMemBytes;
+  for (std::size_t i = 0; i < node->arguments.size(); ++i) {
+    std::memmove(node->arguments[i].data(), p.kernelParams[i], node->arguments[i].size());
+  }
+  return cudaSuccess;
+}
+
+}  // namespace
+
+bool capturing(cudaStream_t stream) { return stream && stream->capture; }
+
+cudaError_t capture_kernel(const LaunchRequest& request) {
+  CUgraphNode_st& node = new_node(request.stream, cudaGraphNodeTypeKernel);
+  node.grid = request.grid, node.block = request.block, node.dynamic_bytes = request.dynamic_bytes;
+  node.call = request.call;
+  for (std::size_t i = 0; request.argument_bytes[i] != 0; ++i) {
+    const auto* bytes = static_cast<const unsigned char*>(request.call.arguments[i]);
+    node.arguments.emplace_back(bytes, bytes + request.argument_bytes[i]);
+  }
+  node.point_at_arguments();
+  return cudaSuccess;
+}
+
+cudaError_t enqueue(cudaStream_t stream, const CopyOrFill& work) {
+  if (!capturing(stream)) {
+    run(work);
+    return cudaSuccess;
+  }
+  new_node(stream, work.from ? cudaGraphNodeTypeMemcpy : cudaGraphNodeTypeMemset).copy_or_fill = work;
+  return cudaSuccess;
+}
+
+}  // namespace fathom::emu
+
+using fathom::emu::remember;
+
+extern "C" {
+
+cudaError_t CUDARTAPI cudaStreamCreate(cudaStream_t* stream) { return *stream = new CUstream_st, cudaSuccess; }
+cudaError_t CUDARTAPI cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned) { return cudaStreamCreate(stream); }
+cudaError_t CUDARTAPI cudaStreamCreateWithPriority(cudaStream_t* stream, unsigned, int) {
+  return cudaStreamCreate(stream);
+}
+cudaError_t CUDARTAPI cudaStreamDestroy(cudaStream_t stream) { return delete stream, cudaSuccess; }
+cudaError_t CUDARTAPI cudaStreamSynchronize(cudaStream_t stream) {
+  return fathom::emu::capturing(stream) ? remember(cudaErrorStreamCaptureUnsupported) : cudaSuccess;
+}
+cudaError_t CUDARTAPI cudaStreamQuery(cudaStream_t) { return cudaSuccess; }
+cudaError_t CUDARTAPI cudaStreamWaitEvent(cudaStream_t, cudaEvent_t, unsigned) { return cudaSuccess; }
+
+cudaError_t CUDARTAPI cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode) {
+  if (!stream || stream->capture) return remember(cudaErrorIllegalState);
+  stream->capture = std::make_unique<CUgraph_st>();
+  return cudaSuccess;
+}
+cudaError_t CUDARTAPI cudaStreamIsCapturing(cudaStream_t stream, cudaStreamCaptureStatus* status) {
+  *status = fathom::emu::capturing(stream) ? cudaStreamCaptureStatusActive : cudaStreamCaptureStatusNone;
+  return cudaSuccess;
+}
+cudaError_t CUDARTAPI cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t* graph) {
+  if (!fathom::emu::capturing(stream)) return remember(cudaErrorIllegalState);
+  *graph = stream->capture.release();
+  return cudaSuccess;
+}
+
+cudaError_t CUDARTAPI cudaGraphDestroy(cudaGraph_t graph) { return delete graph, cudaSuccess; }
+cudaError_t CUDARTAPI cudaGraphGetNodes(cudaGraph_t graph, cudaGraphNode_t* nodes, std::size_t* count) {
+  for (std::size_t i = 0; nodes && i < *count && i < graph->nodes.size(); ++i) nodes[i] = &graph->nodes[i];
+  *count = graph->nodes.size();
+  return cudaSuccess;
+}
+cudaError_t CUDARTAPI cudaGraphNodeGetType(cudaGraphNode_t node, cudaGraphNodeType* type) {
+  return *type = node->type, cudaSuccess;
+}
+cudaError_t CUDARTAPI cudaGraphKernelNodeGetParams(cudaGraphNode_t node, cudaKernelNodeParams* p) {
+  if (node->type != cudaGraphNodeTypeKernel) return remember(cudaErrorInvalidValue);
+  *p = {node->call.function,
+        node->grid,
+        node->block,
+        static_cast<unsigned>(node->dynamic_bytes),
+        node->argument_pointers.data(),
+        nullptr};
+  return cudaSuccess;
+}
+cudaError_t CUDARTAPI cudaGraphKernelNodeSetParams(cudaGraphNode_t node, const cudaKernelNodeParams* p) {
+  return remember(fathom::emu::set_kernel(node, *p));
+}
+
+cudaError_t CUDARTAPI cudaGraphInstantiate(cudaGraphExec_t* exec, cudaGraph_t graph, unsigned long long) {
+  *exec = new CUgraphExec_st{*graph, graph};
+  return cudaSuccess;
+}
+cudaError_t CUDARTAPI cudaGraphInstantiateWithFlags(cudaGraphExec_t* exec, cudaGraph_t graph, unsigned long long f) {
+  return cudaGraphInstantiate(exec, graph, f);
+}
+cudaError_t CUDARTAPI cudaGraphUpload(cudaGraphExec_t, cudaStream_t) { return cudaSuccess; }
+cudaError_t CUDARTAPI cudaGraphExecDestroy(cudaGraphExec_t exec) { return delete exec, cudaSuccess; }
+cudaError_t CUDARTAPI cudaGraphExecKernelNodeSetParams(cudaGraphExec_t exec, cudaGraphNode_t node,
+                                                       const cudaKernelNodeParams* p) {
+  return remember(fathom::emu::set_kernel(fathom::emu::node_of(exec, node), *p));
+}
+cudaError_t CUDARTAPI cudaGraphExecMemcpyNodeSetParams1D(cudaGraphExec_t exec, cudaGraphNode_t node, void* to,
+                                                         const void* from, std::size_t bytes, cudaMemcpyKind) {
+  CUgraphNode_st* ours = fathom::emu::node_of(exec, node);
+  if (!ours || ours->type != cudaGraphNodeTypeMemcpy) return remember(cudaErrorInvalidValue);
+  ours->copy_or_fill = {to, from, 0, bytes};
+  return cudaSuccess;
+}
+cudaError_t CUDARTAPI cudaGraphExecUpdate(cudaGraphExec_t exec, cudaGraph_t graph,
+                                          cudaGraphExecUpdateResultInfo* result) {
+  const auto& ours = exec->graph.nodes;
+  const bool same = std::equal(ours.begin(), ours.end(), graph->nodes.begin(), graph->nodes.end(),
+                               [](const CUgraphNode_st& a, const CUgraphNode_st& b) {
+                                 return a.type == b.type && a.call.function == b.call.function;
+                               });
+  *result = {};
+  result->result = same ? cudaGraphExecUpdateSuccess : cudaGraphExecUpdateErrorTopologyChanged;
+  if (!same) return remember(cudaErrorGraphExecUpdateFailure);
+  exec->graph = *graph;
+  return cudaSuccess;
+}
+cudaError_t CUDARTAPI cudaGraphLaunch(cudaGraphExec_t exec, cudaStream_t stream) {
+  if (fathom::emu::capturing(stream)) return remember(cudaErrorStreamCaptureUnsupported);
+  for (CUgraphNode_st& node : exec->graph.nodes) {
+    if (node.type == cudaGraphNodeTypeKernel) {
+      fathom::emu::run_grid({node.grid, node.block, node.dynamic_bytes, node.call});
+    } else {
+      fathom::emu::run(node.copy_or_fill);
+    }
+  }
+  return cudaSuccess;
+}
+
+}  // extern "C"
