@@ -15,7 +15,7 @@ namespace {
 
 constexpr std::size_t most_nodes = 20'000;
 constexpr std::size_t most_inputs = 1024;  // of the graph and of a node
-constexpr std::size_t longest_name = 1024;
+constexpr std::size_t longest_name = 512;
 constexpr int largest_size = 16384;
 constexpr int largest_batch = 65536;
 
@@ -28,13 +28,19 @@ const json& member(const json& object, const char* key, const std::string& where
   return *found;
 }
 
+void check_name(const std::string& name, const std::string& where) {
+  if (name.empty()) wrong(where + " is empty");
+  if (name.size() > longest_name)
+    wrong(where + " has " + std::to_string(name.size()) + " bytes, at most " + std::to_string(longest_name) +
+          " are read");
+  if (has_control_characters(name)) wrong(where + " has control characters: " + in_quotes(name));
+}
+
 std::string text_member(const json& object, const char* key, const std::string& where) {
+  const std::string what = where + ": '" + key + "'";
   std::string text;
-  JsonReader::read(member(object, key, where), where + ": '" + key + "'", text);
-  if (text.empty()) wrong(where + ": '" + key + "' is empty");
-  if (text.size() > longest_name)
-    wrong(where + ": '" + key + "' has " + std::to_string(text.size()) + " bytes, at most " +
-          std::to_string(longest_name) + " are read");
+  JsonReader::read(member(object, key, where), what, text);
+  check_name(text, what);
   return text;
 }
 
@@ -130,7 +136,7 @@ class GraphReader {
       for (const float s : op.std)
         if (!(s > 0)) wrong(where + ": 'std' must be above 0");
       const Value picture = graph_.add_input(name, Desc::nhwc(batch, channels, height, width, DType::u8));
-      value = graph_.add(std::move(op), {picture}, name + ".normalised");
+      value = add(std::move(op), {picture}, name + ".normalised");
     } else if (dtype == "f32") {
       for (const char* key : {"mean", "std"})
         if (entry.contains(key)) wrong(where + " has '" + key + "', which only an input of dtype u8 takes");
@@ -170,6 +176,18 @@ class GraphReader {
     return parameters_[name] = graph_.add_constant(name, found->second);
   }
 
+  // A shape error lists all inputs: of a node with hundreds of them, the beginning must do.
+  Value add(Op op, std::vector<Value> in, const std::string& name) try {
+    return graph_.add(std::move(op), std::move(in), name);
+  } catch (const Error& error) {
+    constexpr std::size_t longest = 1500;
+    std::string text = error.what();
+    if (text.size() <= longest) throw;
+    text.resize(longest);
+    while (static_cast<unsigned char>(text.back()) >= 0x80) text.pop_back();  // not the half of a UTF-8 character
+    throw Error(error.kind(), text + "...");
+  }
+
   void read_node(const json& node, std::size_t index) {
     const std::string name = text_member(node, "name", "node " + std::to_string(index));
     const std::string where = "node " + in_quotes(name);
@@ -191,9 +209,8 @@ class GraphReader {
     if (out.size() != 1) wrong(where + " has " + std::to_string(out.size()) + " outputs, expected one");
     std::string out_name;
     JsonReader::read(out[0], where + ": 'out'[0]", out_name);
-    if (out_name.empty() || out_name.size() > longest_name)
-      wrong(where + ": 'out'[0] must have 1 to " + std::to_string(longest_name) + " bytes");
-    const Value value = graph_.add(std::move(op), std::move(in), name);
+    check_name(out_name, where + ": 'out'[0]");
+    const Value value = add(std::move(op), std::move(in), name);
     graph_[value].name = out_name;
     name_value(out_name, value, where);
   }

@@ -10,13 +10,18 @@ namespace fathom {
 
 using nlohmann::json;
 
+namespace {
+bool is_control(char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; }
+}  // namespace
+
+bool has_control_characters(std::string_view name) { return std::any_of(name.begin(), name.end(), is_control); }
+
 std::string in_quotes(std::string_view name) {
   constexpr std::size_t longest = 120;
   std::string text = "'";
   for (std::size_t k = 0; k < name.size() && k < longest; ++k) {
-    const auto byte = static_cast<unsigned char>(name[k]);
     char escape[8] = {name[k]};
-    if (byte < 0x20 || byte == 0x7f) std::snprintf(escape, sizeof escape, "\\x%02x", byte);
+    if (is_control(name[k])) std::snprintf(escape, sizeof escape, "\\x%02x", static_cast<unsigned>(name[k]));
     text += escape;
   }
   if (name.size() > longest) {

@@ -21,4 +21,7 @@ nlohmann::json parse_json(std::string_view text, const std::string& what, const 
 // A name out of a file, fit for an error text: in quotes, control characters escaped, long ones cut.
 std::string in_quotes(std::string_view name);
 
+// Names are printed in errors, reports and JSON by many, so they have no control characters.
+bool has_control_characters(std::string_view name);
+
 }  // namespace fathom

@@ -32,6 +32,9 @@ ModelFile model_from(std::shared_ptr<const SafetensorsFile> file) {
     throw Error(ErrorKind::model, file->path() + (model.architecture.empty() ? " has neither " : " has both ") +
                                       architecture_key + (model.architecture.empty() ? " nor " : " and ") + graph_key +
                                       " in its metadata: a model file has exactly one of them");
+  if (model.architecture.size() > 256 || has_control_characters(model.architecture))
+    throw Error(ErrorKind::model, file->path() + ": " + architecture_key + " " + in_quotes(model.architecture) +
+                                      " is no name: it is longer than 256 bytes or has control characters");
   for (const TensorEntry& entry : file->entries()) {
     Desc desc = entry.desc;
     if (desc.dtype == DType::f16) desc.dtype = DType::f32;

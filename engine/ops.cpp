@@ -218,10 +218,9 @@ Desc Slice::infer(Descs in) const {
 
 Desc Reshape::infer(Descs in) const {
   expect_inputs(in, 1), expect_map(in[0]);
-  const Desc& x = in[0];
-  if (c < 1 || h < 1 || w < 1 || std::int64_t(c) * h * w != x.c() * x.h() * x.w())
-    disagree("cannot cut " + shape_text(x) + " into " + shape_text(Desc::nhwc(x.n(), c, h, w)));
-  return map_like(x, c, h, w);
+  const Desc y = map_like(in[0], c, h, w);
+  if (y.elements() != in[0].elements()) disagree("cannot cut " + shape_text(in[0]) + " into " + shape_text(y));
+  return y;
 }
 
 Desc BoxFilter::infer(Descs in) const {

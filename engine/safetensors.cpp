@@ -58,7 +58,8 @@ Desc read_desc(const json& entry, const std::string& where) {
   const auto type =
       std::find_if(std::begin(types), std::end(types), [&](const NamedType& t) { return name == t.name; });
   if (type == std::end(types))
-    malformed(where + " has dtype " + in_quotes(name) + "; F32, F16, U8 and I64 can be read: convert it to one of them");
+    malformed(where + " has dtype " + in_quotes(name) +
+              "; F32, F16, U8 and I64 can be read: convert it to one of them");
 
   const json& shape = member(entry, "shape", where);
   if (!shape.is_array()) malformed(where + ": shape is not a list");
@@ -124,7 +125,8 @@ void check_placement(const std::vector<TensorEntry>& entries, std::int64_t data_
     if (e->begin < at)
       malformed(path + ": the tensors " + in_quotes(before->name) + " and " + in_quotes(e->name) + " overlap");
     if (e->begin > at)
-      malformed(path + ": " + count_text(e->begin - at) + " before tensor " + in_quotes(e->name) + " belong to no tensor");
+      malformed(path + ": " + count_text(e->begin - at) + " before tensor " + in_quotes(e->name) +
+                " belong to no tensor");
     if (e->end > data_bytes)
       throw Error(ErrorKind::file, path + " is truncated: tensor " + in_quotes(e->name) + " ends " +
                                        count_text(e->end - data_bytes) + " beyond the end of the file");
@@ -217,6 +219,8 @@ void SafetensorsFile::parse(std::int64_t budget_bytes) {
       malformed(path_ + ": the name of tensor " + in_quotes(name) + " has " +
                 count_text(static_cast<std::int64_t>(name.size())) + ", at most " + std::to_string(longest_name) +
                 " are read");
+    if (has_control_characters(name))
+      malformed(path_ + ": the name of tensor " + in_quotes(name) + " has control characters");
     entries_.push_back(read_entry(name, entry, path_ + ": tensor " + in_quotes(name)));
   }
   check_placement(entries_, file_bytes_ - data_offset_, path_);

@@ -133,7 +133,7 @@ TEST_CASE("a header's faults are named", "[engine]") {
       {"{\"\xff\xfe\": {}}", {"not valid JSON"}},
       {"{\"caf\xc3\": {}}", {"not valid JSON"}},
       {R"({"\ud800": {}})", {"not valid JSON"}},
-      {R"({"a\nb": {}})", {"'a\\x0ab'"}},
+      {R"({"a\nb": {}})", {"'a\\x0ab'", "control characters"}},
       // entries
       {R"({"t": 3})", {"'t'", "object"}},
       {R"({"t": {}})", {"'t'", "'dtype'"}},
@@ -191,6 +191,13 @@ TEST_CASE("a header's faults are named", "[engine]") {
   }
   CHECK_NOTHROW(SafetensorsFile::from_memory(safetensors_bytes(two(4, 8, 0, 4), 8)));  // in any order
   CHECK_NOTHROW(SafetensorsFile::from_memory(safetensors_bytes(shaped("[1,2,1,1]") + "   ", 8)));
+}
+
+TEST_CASE("the name of an architecture is a name", "[engine]") {
+  for (const std::string& name : {repeated("n", 257), std::string("a\\nb")})
+    CHECK_THROWS_MATCHES(
+        use(safetensors_bytes(R"({"__metadata__": {"fathom.architecture": ")" + name + "\"}}", 0)), Error,
+        Fails(ErrorKind::model, {"m.safetensors", "fathom.architecture", name.substr(0, 1), "no name"}));
 }
 
 TEST_CASE("too many tensors are refused", "[engine]") {
@@ -365,6 +372,15 @@ TEST_CASE("a graph's faults are named", "[engine]") {
        {"node 'a'", "1025"}},
       {then(R"({"op": "Activation", "name": "", "in": ["x"], "out": ["z"]})"), {"node 1", "'name'"}},
       {then(R"({"op": "Activation", "in": ["x"], "out": ["z"]})"), {"node 1", "'name'"}},
+      {then(R"({"op": "Activation", "name": "a\nb", "in": ["x"], "out": ["z"]})"), {"node 1", "'name'", "'a\\x0ab'"}},
+      {then(R"({"op": "Activation", "name": "a", "in": ["x\n"], "out": ["z"]})"), {"node 'a'", "'x\\x0a'"}},
+      {then(R"({"op": "Activation", "name": "a", "in": ["x"], "out": ["\u0000"]})"),
+       {"node 'a'", "'out'[0]", "'\\x00'"}},
+      {then(R"({"op": "Activation", "name": ")" + repeated("n", 513) + R"(", "in": ["x"], "out": ["z"]})"),
+       {"node 1", "513"}},
+      {then(R"({"op": "Add", "name": "a", "in": [)" + repeated("\"x\",", 999) + R"("x"], "out": ["z"]})"),
+       {"Add 'a'", "1000", "..."},
+       ErrorKind::shape},
       {then("7"), {"node 1", "object"}},
       // ops and their members
       {then(R"({"name": "a", "in": ["x"], "out": ["z"]})"), {"node 'a'", "'op'"}},
@@ -417,8 +433,11 @@ TEST_CASE("a graph's faults are named", "[engine]") {
       {then(R"({"op": "Slice", "name": "a", "in": ["y"], "out": ["z"], "axis": 4})"),
        {"'a'", "axis 4"},
        ErrorKind::shape},
+      {then(R"({"op": "Reshape", "name": "a", "in": ["y"], "out": ["z"], "c": 2, "h": 3, "w": 5})"),
+       {"'a'", "cannot cut", "(1, 2, 3, 5)"},
+       ErrorKind::shape},
       {then(R"({"op": "Reshape", "name": "a", "in": ["y"], "out": ["z"], "c": 16777216, "h": 16777216, "w": 65536})"),
-       {"'a'", "cannot cut"},
+       {"'a'", "absurdly large"},
        ErrorKind::shape},
       {then(R"({"op": "Resize", "name": "a", "in": ["y"], "out": ["z"], "mode": "nearest", "scale": 16777216})"),
        {"'a'", "absurdly large"},
