@@ -259,3 +259,29 @@ TEST_CASE("a network runs at every legal size, and batches only multiply the wor
     CHECK(multiply_adds(build(name, {3, 64, 96}).graph) == 3 * one);
   }
 }
+
+TEST_CASE("DRNet's widths are those of its weights", "[models]") {
+  const Architecture& a = find_architecture("drnet_resnet50");
+  const Frame frame = {1, 64, 64};
+  // 1x1 convolutions narrower than the rule would make them: 256, 64, 20 and 32 instead of 512, 128, 32 and 32 channels
+  Weights widths;
+  const int out[] = {32, 20, 64, 256};
+  for (int level = 0; level < 4; ++level)
+    widths["up1." + std::to_string(level) + ".0.weight"] =
+        std::make_shared<Constant>(Constant{Desc::dense({out[level], 1, 1, 1}), nullptr});
+  Network list(&widths);
+  a.build(list, frame, a.config);
+
+  Weights weights;
+  for (const Parameter& p : list.parameters()) weights[p.name] = std::make_shared<Constant>(Constant{p.desc, nullptr});
+  Network g(&weights);
+  a.build(g, frame, a.config);
+  CHECK_NOTHROW(g.check_weights());
+  CHECK(weights.at("up1.2.0.weight")->desc == Desc::dense({64, 256 / 4 + 1, 1, 1}));
+  CHECK(weights.at("up2.1.weight")->desc == Desc::dense({1, 64 + 1 + 20 + 1, 1, 1}));
+  CHECK(weights.at("up2.0.weight")->desc == Desc::dense({1, 1 + 32 / 16 + 1, 1, 1}));
+
+  weights["up1.2.0.weight"] = std::make_shared<Constant>(Constant{Desc::dense({66, 65, 1, 1}), nullptr});
+  Network odd(&weights);
+  CHECK_THROWS_AS(a.build(odd, frame, a.config), Error);  // 4 does not divide 66 channels
+}
