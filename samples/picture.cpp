@@ -87,7 +87,8 @@ Decoded decode(const fs::path& path) {
     throw Error(ErrorKind::image, path.string() + " is not a picture, or of a format that OpenCV does not read here");
   // libjpeg fills what it cannot decode with grey, and only says so.
   if (decoded.pixels.empty() || complaints.text().find("premature end") != std::string::npos)
-    throw Error(ErrorKind::image, path.string() + " is a damaged " + header.format + ": it cannot be decoded");
+    throw Error(ErrorKind::image, path.string() + " cannot be decoded: a damaged " + header.format +
+                                      ", or one of a kind that OpenCV does not read");
   if (static_cast<std::int64_t>(decoded.pixels.total()) > most_pixels)
     throw Error(ErrorKind::image, path.string() + " has more than 268 million pixels: scale it down first");
   return decoded;

@@ -50,7 +50,7 @@ constexpr std::string_view png_signature("\x89PNG\r\n\x1a\n", 8);
 template <class F>
 bool for_each_chunk(Bytes bytes, const F& f) {
   std::size_t at = png_signature.size();
-  while (bytes.size() - at >= 12) {
+  while (at + 12 <= bytes.size()) {
     const std::size_t length = number(bytes, at, 4, true);
     if (length > bytes.size() - at - 12) return false;
     const std::string_view type(reinterpret_cast<const char*>(bytes.data() + at + 4), 4);

@@ -8,6 +8,7 @@
 #include <opencv2/imgcodecs.hpp>
 
 #include "fathom/error.hpp"
+#include "samples/picture_header.hpp"
 #include "tests/catch.hpp"
 #include "tests/folder.hpp"
 
@@ -169,7 +170,7 @@ TEST_CASE("what is no picture is refused by name", "[samples]") {
   CHECK(refusal(folder / "empty.png").find("empty") != std::string::npos);
   fathom::put(folder / "text.jpg", std::string("This is a letter, not a photograph."));
   CHECK(refusal(folder / "text.jpg").find("not a picture") != std::string::npos);
-  fathom::put(folder / "odd.png", std::string("\x89PNG\r\n\x1a\nnonsense follows here......", 40));
+  fathom::put(folder / "odd.png", std::string("\x89PNG\r\n\x1a\nnonsense follows here......"));
   CHECK(!refusal(folder / "odd.png").empty());
 }
 
@@ -270,6 +271,25 @@ TEST_CASE("broken bytes anywhere end in a picture or an error", "[samples]") {
         read_picture(folder / "broken");
       } catch (const Error&) {
       }
+    }
+  }
+}
+
+TEST_CASE("headers are read from any bytes", "[samples]") {
+  std::uint32_t state = 11;
+  const auto random = [&] { return (state = state * 1664525u + 1013904223u) >> 8; };
+  for (const char* extension : {".png", ".jpg", ".webp", ".bmp", ".tiff"}) {
+    const Bytes whole = with_orientation(encoded(extension, scene(24, 20)), 6, true);
+    const Bytes plain = encoded(extension, scene(24, 20));
+    CHECK(picture_header(plain).whole);
+    for (int round = 0; round < 2000; ++round) {
+      Bytes bytes = round % 2 ? whole : plain;
+      for (int i = 0; i < 4; ++i)
+        bytes[random() % std::min<std::size_t>(bytes.size(), 200)] = static_cast<std::uint8_t>(random());
+      if (round % 3 == 0) bytes.resize(random() % bytes.size());
+      const int orientation = picture_header(bytes).orientation;
+      REQUIRE((orientation >= 1 && orientation <= 8));
+      bare_png(bytes);
     }
   }
 }
