@@ -42,7 +42,7 @@ Image small_picture() {  // 3x2
 
 Image line_picture(int width, int height) {
   Image image(width, height);
-  for (int i = 0; i < width * height; ++i) {
+  for (std::int64_t i = 0; i < std::int64_t{width} * height; ++i) {
     image.rgb[3 * i] = static_cast<std::uint8_t>(i * 7919 % 256);
     image.rgb[3 * i + 1] = static_cast<std::uint8_t>(i / 3 % 256);
     image.rgb[3 * i + 2] = 255;
