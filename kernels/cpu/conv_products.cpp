@@ -1,7 +1,7 @@
 // Convolutions of a bilinearly enlarged map by products at its own size (engine/passes/lower_products.cpp says why).
-//   P(t, o) at (y, x) = sum over c of w(o, c, a, b) x(c, y, x),  t = (a, b)       oneDNN, some rows of the small map at a time
-//   S(b, o) at x      = sum over a of the two rows of P(a, b) round row i + a     per output row
-//   y(o) at j         = act(bias + sum over b of the two columns of S(b) round column j + b + residual)
+//   P(t, o) at (y, x) = sum over c of w(o, c, a, b) x(c, y, x),  t = (a, b)       oneDNN, some rows of the small map at
+//   a time S(b, o) at x      = sum over a of the two rows of P(a, b) round row i + a     per output row y(o) at j =
+//   act(bias + sum over b of the two columns of S(b) round column j + b + residual)
 // Rows of P live in a window of the workspace: a chunk as computed, and before it the rows that are still needed.
 #include <algorithm>
 #include <cstring>
@@ -27,7 +27,8 @@ struct Products {
   std::int64_t sums() const { return kw * o; }
   // The last row of P that output row i needs.
   std::int64_t last_row(std::int64_t i) const {
-    return row[static_cast<std::size_t>(std::clamp<std::int64_t>(i + kh - 1 - padding.top, 0, std::ssize(row) - 1))].high;
+    return row[static_cast<std::size_t>(std::clamp<std::int64_t>(i + kh - 1 - padding.top, 0, std::ssize(row) - 1))]
+        .high;
   }
   std::int64_t first_row(std::int64_t i) const {
     return row[static_cast<std::size_t>(std::clamp<std::int64_t>(i - padding.top, 0, std::ssize(row) - 1))].low;
@@ -35,8 +36,8 @@ struct Products {
 };
 
 // s += up p0 + down p1
-FATHOM_CLONES void add_rows(const float* p0, const float* p1, float up, float down, float* __restrict s, std::int64_t pixels,
-                            std::int64_t p_pixel, std::int64_t s_pixel) {
+FATHOM_CLONES void add_rows(const float* p0, const float* p1, float up, float down, float* __restrict s,
+                            std::int64_t pixels, std::int64_t p_pixel, std::int64_t s_pixel) {
   for (std::int64_t x = 0; x < pixels; ++x, p0 += p_pixel, p1 += p_pixel, s += s_pixel)
     for (std::int64_t q = 0; q < s_pixel; ++q) s[q] += up * p0[q] + down * p1[q];
 }
@@ -56,8 +57,8 @@ FATHOM_CLONES void add_columns(const Products& p, const float* s, float* __restr
 }
 
 // Output row i. window: row r of P lies at window + (r - first) w products().
-void make_row(const Products& p, const float* window, std::int64_t first, std::int64_t i, float* sums, const float* bias,
-              const float* residual, std::int64_t residual_pixel, float* y, std::int64_t y_pixel) {
+void make_row(const Products& p, const float* window, std::int64_t first, std::int64_t i, float* sums,
+              const float* bias, const float* residual, std::int64_t residual_pixel, float* y, std::int64_t y_pixel) {
   std::memset(sums, 0, static_cast<std::size_t>(p.w * p.sums()) * sizeof(float));
   for (std::int64_t a = 0; a < p.kh; ++a) {
     const std::int64_t at = i + a - p.padding.top;
@@ -65,7 +66,8 @@ void make_row(const Products& p, const float* window, std::int64_t first, std::i
     const Between& place = p.row[static_cast<std::size_t>(at)];
     const float* tap = window + a * p.sums();
     const std::int64_t stride = p.w * p.products();
-    add_rows(tap + (place.low - first) * stride, tap + (place.high - first) * stride, 1 - place.weight, place.weight, sums, p.w, p.products(), p.sums());
+    add_rows(tap + (place.low - first) * stride, tap + (place.high - first) * stride, 1 - place.weight, place.weight,
+             sums, p.w, p.products(), p.sums());
   }
   for (std::int64_t j = 0; j < p.ow; ++j)
     for (std::int64_t q = 0; q < p.o; ++q)
@@ -84,20 +86,30 @@ Operand by_taps(const Operand& weight) {
   result.name += " by taps";
   result.desc = Desc::dense({taps * o, c, 1, 1});
   result.constant = std::make_shared<Constant>(Constant{result.desc, [=, from = weight.constant] {
-    const auto w = from->values();
-    std::shared_ptr<float[]> values(new float[static_cast<std::size_t>(taps * o * c)]);
-    for (std::int64_t t = 0; t < taps; ++t)
-      for (std::int64_t q = 0; q < o; ++q)
-        for (std::int64_t k = 0; k < c; ++k) values[(t * o + q) * c + k] = w[(q * c + k) * taps + t];
-    return std::shared_ptr<const float[]>(values);
-  }});
+                                                          const auto w = from->values();
+                                                          std::shared_ptr<float[]> values(
+                                                              new float[static_cast<std::size_t>(taps * o * c)]);
+                                                          for (std::int64_t t = 0; t < taps; ++t)
+                                                            for (std::int64_t q = 0; q < o; ++q)
+                                                              for (std::int64_t k = 0; k < c; ++k)
+                                                                values[(t * o + q) * c + k] = w[(q * c + k) * taps + t];
+                                                          return std::shared_ptr<const float[]>(values);
+                                                        }});
   return result;
 }
 
 Products products_of(const ConvTask& t) {
   const Desc &x = t.role.sources[0].desc, &y = t.io.out.desc;
-  Products p{.c = x.c(), .h = x.h(), .w = x.w(), .o = y.c(), .oh = y.h(), .ow = y.w(), .kh = t.kh(), .kw = t.kw(),
-             .padding = t.op.padding, .activation = t.op.activation};
+  Products p{.c = x.c(),
+             .h = x.h(),
+             .w = x.w(),
+             .o = y.c(),
+             .oh = y.h(),
+             .ow = y.w(),
+             .kh = t.kh(),
+             .kw = t.kw(),
+             .padding = t.op.padding,
+             .activation = t.op.activation};
   const bool align = t.op.sources[0].resize.align_corners;
   p.row = bilinear_places(p.h, t.h, align), p.column = bilinear_places(p.w, t.w, align);
   p.chunk = std::clamp<std::int64_t>((256 + p.w - 1) / p.w, 1, p.h);  // 256 pixels keep a matrix product busy
@@ -106,7 +118,18 @@ Products products_of(const ConvTask& t) {
 }
 
 DnnlShape product_shape(const Products& p) {
-  return {.n = 1, .c = p.c, .h = p.chunk, .w = p.w, .o = p.products(), .oh = p.chunk, .ow = p.w, .kh = 1, .kw = 1, .stride = 1, .dilation = 1, .padding = 0};
+  return {.n = 1,
+          .c = p.c,
+          .h = p.chunk,
+          .w = p.w,
+          .o = p.products(),
+          .oh = p.chunk,
+          .ow = p.w,
+          .kh = 1,
+          .kw = 1,
+          .stride = 1,
+          .dilation = 1,
+          .padding = 0};
 }
 
 }  // namespace
@@ -127,13 +150,15 @@ void build_products(const ConvTask& t, Step& step) {
   step.kernel += ", " + std::to_string(p.chunk) + " rows at a time, " + product->implementation();
 
   const auto aligned = [](std::int64_t floats) { return (floats * std::int64_t{sizeof(float)} + 63) / 64 * 64; };
-  const std::int64_t window_bytes = aligned((p.keep + p.chunk) * p.w * p.products()), sums_bytes = aligned(p.w * p.sums());
+  const std::int64_t window_bytes = aligned((p.keep + p.chunk) * p.w * p.products()),
+                     sums_bytes = aligned(p.w * p.sums());
   step.workspace_bytes = window_bytes + threads * sums_bytes + product->scratchpad_bytes();
   std::vector<Input> residual;
   if (t.role.residual) residual.emplace_back(*t.role.residual, t.backend);
   std::shared_ptr<const float[]> bias = t.role.bias ? constant_values(*t.role.bias) : nullptr;
 
-  step.run = [=, x = Input(t.role.sources[0], t.backend), weight = product->pack(t.backend, by_taps(t.role.weight)), out = t.io.out](const RunArgs& args) {
+  step.run = [=, x = Input(t.role.sources[0], t.backend), weight = product->pack(t.backend, by_taps(t.role.weight)),
+              out = t.io.out](const RunArgs& args) {
     const ThreadScope scope(threads);
     const auto from = x.view(args);
     const auto y = args.view<float>(out);

@@ -18,6 +18,7 @@ struct Walk {
   const View<const float, 4>* residual;  // null: none
   Term* terms;
   float* strip;  // gathered rows
+  float* low;    // a row of one block, if low_first
   std::int64_t n;
   std::int64_t first_row, last_row;  // of the output
   std::int64_t strip_row;            // the padded row that the strip begins with
@@ -35,15 +36,17 @@ struct Walk {
     return count + 1;
   }
 
+  enum class Which { all, doubled, others };
   // Lists the terms of output pixel (i, j) for a block, for a run along the row or down the column.
-  int list_terms(const RowBlock& b, std::int64_t i, std::int64_t j, bool down) const {
+  int list_terms(const RowBlock& b, std::int64_t i, std::int64_t j, bool down, Which which) const {
     const Conv2d& op = conv.op;
     const std::int64_t S = conv.phases;
     int count = 0;
     const float* strip_at = strip;
     for (const RowSource& s : conv.sources) {
       const bool doubled = s.kind == RowSource::Kind::doubled, gathered = s.kind == RowSource::Kind::gathered;
-      const std::size_t p = doubled ? i % 2 : 0, q = doubled ? j % 2 : 0;
+      if (which != Which::all && doubled != (which == Which::doubled)) continue;
+      const std::size_t p = static_cast<std::size_t>(i % s.phases), q = static_cast<std::size_t>(j % s.phases);
       const std::int64_t channels = op.groups == 1 ? s.c : b.channels, offset = op.groups == 1 ? 0 : b.c;
       const std::vector<TapGroup>&rows = s.rows[p], &columns = s.columns[q];
       const float* w =
@@ -90,7 +93,7 @@ struct Walk {
     if (pixels <= 0) return;
     const int axis = down ? 2 : 3;
     Tile tile{terms,
-              list_terms(b, i, j, down),
+              list_terms(b, i, j, down, Which::all),
               conv.bias.get() + b.bias,
               &y(n, b.o, i, j),
               conv.phases * y.stride[axis],
@@ -99,10 +102,27 @@ struct Walk {
               0,
               pixels};
     if (residual) tile.residual = &(*residual)(n, b.o, i, j), tile.residual_step = conv.phases * residual->stride[axis];
+    execute(b, tile);
+  }
+
+  void execute(const RowBlock& b, const Tile& tile) const {
     (conv.depthwise ? conv.tiles.depthwise : conv.tiles.of_width(static_cast<int>(b.width)))(tile);
   }
 
+  // low_first: the doubled sources' share of two rows, then the rest on top of it.
+  void block_from_low(const RowBlock& b) const {
+    for (std::int64_t i = first_row / 2 * 2; i < last_row; i += 2) {
+      execute(b, {terms, list_terms(b, i, 0, false, Which::doubled), conv.bias.get() + b.bias, low, 2 * b.width,
+                  b.lanes, nullptr, 0, conv.ow / 2});
+      copy_pixels(low, 2 * b.width, low + b.width, 2 * b.width, conv.ow / 2, b.lanes);
+      for (std::int64_t k = std::max(i, first_row); k < std::min(i + 2, last_row); ++k)
+        execute(b, {terms, list_terms(b, k, 0, false, Which::others), conv.no_bias.get(), &y(n, b.o, k, 0), y.stride[3],
+                    b.lanes, low, b.width, conv.ow});
+    }
+  }
+
   void block(const RowBlock& b) const {
+    if (conv.low_first) return block_from_low(b);
     const std::int64_t S = conv.phases;
     for (std::int64_t i = first_row; i < last_row; ++i)
       for (std::int64_t q = 0; q < S; ++q) {
@@ -134,8 +154,7 @@ struct Walk {
 // Multiplies the weights of every source by the gate of one image.
 void scale_weights(const RowConv& conv, const float* gate, float* scaled, int threads) {
   for (const RowSource& s : conv.sources) {
-    const std::int64_t phases = s.kind == RowSource::Kind::doubled ? 4 : 1;
-    for (std::int64_t phase = 0; phase < phases; ++phase) {
+    for (std::int64_t phase = 0; phase < (s.phases == 2 ? 4 : 1); ++phase) {
       const std::int64_t taps = static_cast<std::int64_t>(s.rows[phase / 2].size() * s.columns[phase % 2].size());
       parallel_for(threads, static_cast<std::int64_t>(conv.blocks.size()), [&](std::int64_t k, int) {
         const RowBlock& b = conv.blocks[static_cast<std::size_t>(k)];
@@ -166,7 +185,7 @@ void build_rows(const ConvTask& t, Step& step) {
   constexpr std::int64_t cache_floats = 1 << 18;
   std::int64_t rows = std::max<std::int64_t>(1, (conv.oh + threads - 1) / threads);
   while (rows > 8 && t.rows_under(rows) * t.w * t.c > cache_floats) rows = (rows + 1) / 2;
-  if (conv.phases == 2) rows += rows % 2;
+  if (conv.phases == 2 || conv.low_first) rows += rows % 2;
   const std::int64_t strips = (conv.oh + rows - 1) / rows, block_count = static_cast<std::int64_t>(conv.blocks.size());
   std::int64_t parts = 1;
   while (images * strips * parts < threads && parts < block_count) ++parts;
@@ -178,9 +197,12 @@ void build_rows(const ConvTask& t, Step& step) {
   std::int64_t strip_floats = 0;
   for (const RowSource& s : conv.sources)
     if (s.kind == RowSource::Kind::gathered) strip_floats += t.rows_under(rows) * s.gather[0].width() * s.c;
-  const std::int64_t own = term_bytes + aligned(strip_floats * 4);
+  const std::int64_t low_bytes = conv.low_first ? conv.ow * 32 * 4 : 0;
+  const std::int64_t own = term_bytes + low_bytes + aligned(strip_floats * 4);
   step.workspace_bytes = weight_bytes + threads * own;
-  step.kernel += conv.phases == 2 ? ", doubled sources in four phases" : "";
+  step.kernel += conv.phases == 2 ? ", doubled sources in four phases"
+                 : conv.low_first ? ", doubled sources first"
+                                  : "";
   if (strip_floats) step.kernel += ", gathered rows";
   if (scaled_weights) step.kernel += ", gate on the weights";
 
@@ -204,6 +226,7 @@ void build_rows(const ConvTask& t, Step& step) {
                         y,
                         residual.empty() ? nullptr : &r,
                         reinterpret_cast<Term*>(mine),
+                        reinterpret_cast<float*>(mine + term_bytes + low_bytes),
                         reinterpret_cast<float*>(mine + term_bytes),
                         image + k / parts / strips,
                         first,

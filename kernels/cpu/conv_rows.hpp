@@ -24,6 +24,7 @@ struct RowSource {
   std::vector<Input> map;             // one, unless gathered
   std::vector<GatheredInput> gather;  // one, if gathered: padded rows, copied before they are read
   PadMode mode = PadMode::zeros;
+  int phases = 1;  // along each axis, of its weights: 2 if doubled
   std::int64_t c = 0, first_channel = 0;
   std::array<std::vector<TapGroup>, 2> rows, columns;  // by the parity of the output row or column
   std::int64_t weights = 0;                            // where its weights begin: [phase][block][row][column][c][width]
@@ -41,7 +42,10 @@ struct RowBlock {
 struct RowConv {
   Conv2d op;
   std::int64_t h, w, oh, ow, kh, kw;
-  int phases = 1;  // along each axis
+  int phases = 1;  // along each axis, of the output
+  // A 1x1 over doubled and other sources: the doubled ones' share is computed where they are small, once for four
+  // pixels.
+  bool low_first = false;
   TileKernels tiles;
   bool depthwise = false;
   bool gate_on_weights = false;  // else on the input, where it is gathered
@@ -51,7 +55,7 @@ struct RowConv {
   int max_terms = 0;
   // Output rows and columns whose taps all lie inside, so that neighbours read neighbours.
   std::int64_t inner_top = 0, inner_bottom = 0, inner_left = 0, inner_right = 0;
-  Packed weight, bias;
+  Packed weight, bias, no_bias;  // no_bias: zeros for one block
 };
 
 RowConv lay_out(const ConvTask& task);

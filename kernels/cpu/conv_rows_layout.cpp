@@ -125,9 +125,8 @@ void fill(const RowConv& conv, std::int64_t group_c, std::int64_t group_o, const
   std::fill_n(to, conv.weight_floats, 0.f);
   const std::int64_t taps = conv.kh * conv.kw;
   for (const RowSource& s : conv.sources) {
-    const int phases = s.kind == RowSource::Kind::doubled ? 2 : 1;
-    for (int p = 0; p < phases; ++p)
-      for (int q = 0; q < phases; ++q)
+    for (int p = 0; p < s.phases; ++p)
+      for (int q = 0; q < s.phases; ++q)
         for (const RowBlock& b : conv.blocks) {
           const std::int64_t channels = conv.op.groups == 1 ? s.c : b.channels;
           const std::int64_t columns = static_cast<std::int64_t>(s.columns[q].size());
@@ -163,6 +162,12 @@ std::pair<std::int64_t, std::int64_t> inner(std::int64_t size, std::int64_t out,
   return {std::min(begin, out), std::max(std::min(begin, out), std::min(end, out))};
 }
 
+Packed zeros(std::int64_t count) {
+  auto buffer = std::make_shared<Buffer>(count * 4);
+  std::fill_n(buffer->as<float>(), count, 0.f);
+  return {buffer, buffer->as<float>()};
+}
+
 }  // namespace
 
 RowConv lay_out(const ConvTask& t) {
@@ -185,17 +190,21 @@ RowConv lay_out(const ConvTask& t) {
   const std::int64_t all_lanes = last.bias + last.width;
   const std::int64_t grouped_floats = last.before + last.width * (conv.depthwise ? 1 : last.channels);
 
+  const bool doubled = std::any_of(conv.sources.begin(), conv.sources.end(),
+                                   [](const RowSource& s) { return s.kind == RowSource::Kind::doubled; });
+  conv.low_first = doubled && t.kh() == 1 && t.kw() == 1 && !t.op.padding.any() && !t.op.residual && t.op.groups == 1;
+
   std::string layout =
       "rows " + std::to_string(static_cast<int>(conv.tiles.isa)) + " groups " + std::to_string(t.op.groups);
   bool all_gathered = true;
   for (RowSource& s : conv.sources) {
     s.weights = conv.weight_floats;
-    const int phases = s.kind == RowSource::Kind::doubled ? 2 : 1;
-    conv.phases = std::max(conv.phases, phases);
+    if (s.kind == RowSource::Kind::doubled) s.phases = conv.low_first ? 1 : 2;
+    conv.phases = std::max(conv.phases, s.phases);
     all_gathered = all_gathered && s.kind == RowSource::Kind::gathered;
     std::int64_t floats = 0;
-    for (int p = 0; p < phases; ++p)
-      for (int q = 0; q < phases; ++q) {
+    for (int p = 0; p < s.phases; ++p)
+      for (int q = 0; q < s.phases; ++q) {
         s.phase_weights[static_cast<std::size_t>(p * 2 + q)] = floats;
         floats += static_cast<std::int64_t>(s.rows[p].size() * s.columns[q].size()) *
                   (t.op.groups == 1 ? all_lanes * s.c : grouped_floats);
@@ -203,10 +212,10 @@ RowConv lay_out(const ConvTask& t) {
     conv.weight_floats += floats;
     conv.max_terms += static_cast<int>(t.kh() * t.kw());
     layout += ", " + std::to_string(s.c) +
-              (phases == 2 ? " doubled padding " + std::to_string(t.op.padding.top % 2) +
-                                 std::to_string(t.op.padding.left % 2) + " dilation " +
-                                 std::to_string(t.op.dilation.h) + "x" + std::to_string(t.op.dilation.w)
-                           : "");
+              (s.phases == 2 ? " doubled padding " + std::to_string(t.op.padding.top % 2) +
+                                   std::to_string(t.op.padding.left % 2) + " dilation " +
+                                   std::to_string(t.op.dilation.h) + "x" + std::to_string(t.op.dilation.w)
+                             : "");
   }
   if (all_gathered) {
     conv.inner_bottom = conv.oh, conv.inner_right = conv.ow;
@@ -220,16 +229,14 @@ RowConv lay_out(const ConvTask& t) {
                        [&](const float* from, float* to) { fill(conv, group_c, group_o, from, to); });
   const auto fill_bias = [&](const float* from, float* to) {
     std::fill_n(to, all_lanes, 0.f);
-    if (from)
-      for (const RowBlock& b : conv.blocks) std::copy_n(from + b.o, b.lanes, to + b.bias);
+    for (const RowBlock& b : conv.blocks) std::copy_n(from + b.o, b.lanes, to + b.bias);
   };
   if (t.role.bias) {
     conv.bias = packed(t.backend, *t.role.bias, layout, all_lanes, fill_bias);
   } else {
-    auto zeros = std::make_shared<Buffer>(all_lanes * 4);
-    fill_bias(nullptr, zeros->as<float>());
-    conv.bias = Packed(zeros, zeros->as<float>());
+    conv.bias = zeros(all_lanes);
   }
+  conv.no_bias = zeros(32);
   return conv;
 }
 

@@ -26,7 +26,11 @@ FATHOM_INLINE void select(const float* x, std::int64_t x_pixel, const Between* c
 
 FATHOM_CLONES void select_columns(const float* x, std::int64_t x_pixel, const Between* column, std::int64_t count,
                                   float* __restrict y, std::int64_t y_pixel, std::int64_t c, const float* gate) {
-  if (gate) {
+  if (c == 1) {
+    const float factor = gate ? *gate : 1;
+    for (std::int64_t j = 0; j < count; ++j)
+      y[j * y_pixel] = column[j].low < 0 ? 0 : x[column[j].low * x_pixel] * factor;
+  } else if (gate) {
     select(x, x_pixel, column, count, y, y_pixel, c, [gate](float v, std::int64_t q) { return v * gate[q]; });
   } else {
     select(x, x_pixel, column, count, y, y_pixel, c, [](float v, std::int64_t) { return v; });
@@ -54,7 +58,19 @@ FATHOM_INLINE void blend(const float* a, const float* b, float down, std::int64_
 FATHOM_CLONES void blend_columns(const float* a, const float* b, float down, std::int64_t x_pixel,
                                  const Between* column, std::int64_t count, float* __restrict y, std::int64_t y_pixel,
                                  std::int64_t c, const float* gate) {
-  if (gate) {
+  if (c == 1) {
+    const float factor = gate ? *gate : 1, up = 1 - down;
+    for (std::int64_t j = 0; j < count; ++j) {
+      const Between at = column[j];
+      if (at.low < 0) {
+        y[j * y_pixel] = 0;
+        continue;
+      }
+      const std::int64_t low = at.low * x_pixel, high = at.high * x_pixel;
+      const float right = at.weight, left = 1 - right;
+      y[j * y_pixel] = ((a[low] * left + a[high] * right) * up + (b[low] * left + b[high] * right) * down) * factor;
+    }
+  } else if (gate) {
     blend(a, b, down, x_pixel, column, count, y, y_pixel, c, [gate](float v, std::int64_t q) { return v * gate[q]; });
   } else {
     blend(a, b, down, x_pixel, column, count, y, y_pixel, c, [](float v, std::int64_t) { return v; });

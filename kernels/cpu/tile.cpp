@@ -42,6 +42,10 @@ FATHOM_INLINE void pixels(const Tile& t, std::int64_t first) {
     const float* x[bases];
 #pragma GCC unroll 16
     for (int b = 0; b < bases; ++b) x[b] = term.x + (first + 3 * b) * step;
+    // Pixels that share nothing with their neighbours (1x1) come from far away: ask for the next group's in time.
+    if (step >= term.count)
+      for (int p = 0; p < P; ++p)
+        for (std::int64_t at = 0; at < term.count; at += 16) __builtin_prefetch(term.x + (first + P + p) * step + at);
     const auto add = [&](int u) __attribute__((always_inline)) {
       V factor[K];
 #pragma GCC unroll 4
