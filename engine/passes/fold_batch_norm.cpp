@@ -1,6 +1,8 @@
 // act(a (conv(x, w) + b - mean) + beta) = act(conv(x, a w) + a (b - mean) + beta),  a = gamma / sqrt(var + eps) per
 // channel
+#include <bit>
 #include <cmath>
+#include <cstdint>
 
 #include "engine/passes/rewrite.hpp"
 
@@ -89,12 +91,16 @@ Graph fold_batch_norm(Graph graph) {
     const Numbers bias = had_bias ? graph[in.back()].constant : nullptr;
     if (had_bias) in.pop_back();
     const ValueInfo weight = graph[in.back()];
-    const std::string by = graph[node.in[1]].name;
+    // Backends keep what they packed by name, so that a name says all that the numbers are made of.
+    std::string by;
+    for (std::size_t k = 1; k < 5; ++k) by += graph[node.in[k]].name + ", ";
+    by += "eps " + std::to_string(std::bit_cast<std::uint32_t>(norm_op->eps));
+    const std::string shifted = (had_bias ? graph[conv->in.back()].name : "no bias") + " of " + weight.name;
     const Norm norm{static_cast<double>(norm_op->eps), graph[node.in[1]].constant, graph[node.in[2]].constant,
                     graph[node.in[3]].constant, graph[node.in[4]].constant};
     in.back() = graph.add_constant(weight.name + " scaled by " + by,
                                    scaled_weight(weight.constant, norm, output_channel(conv->op, weight.desc)));
-    in.push_back(graph.add_constant(weight.name + " shifted by " + by, shifted_bias(bias, norm)));
+    in.push_back(graph.add_constant(shifted + " shifted by " + by, shifted_bias(bias, norm)));
 
     Op op = conv->op;
     const auto absorb = [&](auto& o) { o.bias = true, o.activation = norm_op->activation; };
