@@ -5,7 +5,9 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
+#include <memory>
 
 #include "engine/json.hpp"
 #include "engine/safetensors.hpp"
@@ -25,12 +27,23 @@ const char* type_name(DType dtype) {
   return "?";
 }
 
-// A new file beside the target that takes its place when complete, and vanishes otherwise.
+// A new file beside the target that takes its place when complete, and vanishes otherwise. Devices and pipes are
+// written to directly; a link stays a link.
 class FileInTheMaking {
  public:
-  explicit FileInTheMaking(const std::string& target) : target_(target) {
+  explicit FileInTheMaking(const std::string& target) : target_(target), place_(target) {
+    struct stat there = {};
+    if (::stat(target.c_str(), &there) == 0) {
+      if (!S_ISREG(there.st_mode)) {
+        descriptor_ = ::open(target.c_str(), O_WRONLY | O_CLOEXEC);
+        if (descriptor_ < 0) fail();
+        return;
+      }
+      if (const std::unique_ptr<char, decltype(&std::free)> real(::realpath(target.c_str(), nullptr), std::free); real)
+        place_ = real.get();
+    }
     for (int attempt = 0; descriptor_ < 0; ++attempt) {
-      path_ = target + ".part-" + std::to_string(::getpid()) + "-" + std::to_string(attempt);
+      path_ = place_ + ".part-" + std::to_string(::getpid()) + "-" + std::to_string(attempt);
       descriptor_ = ::open(path_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
       if (descriptor_ < 0 && (errno != EEXIST || attempt == 1000)) {
         path_.clear();
@@ -60,7 +73,7 @@ class FileInTheMaking {
     if (::fsync(descriptor_) != 0 && errno != EINVAL) fail();
     const int closed = ::close(descriptor_);
     descriptor_ = -1;
-    if (closed != 0 || std::rename(path_.c_str(), target_.c_str()) != 0) fail();
+    if (closed != 0 || (!path_.empty() && std::rename(path_.c_str(), place_.c_str()) != 0)) fail();
     path_.clear();
   }
 
@@ -69,7 +82,9 @@ class FileInTheMaking {
     throw Error(ErrorKind::file, "cannot write " + target_ + ": " + std::strerror(errno));
   }
 
-  std::string target_, path_;
+  std::string target_;  // as the caller calls it
+  std::string place_;   // the same, links followed
+  std::string path_;    // of the file beside it; empty: there is none
   int descriptor_ = -1;
 };
 

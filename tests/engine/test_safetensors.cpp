@@ -6,8 +6,10 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <thread>
 
 #include <sys/resource.h>
+#include <sys/stat.h>
 
 #include "fathom/error.hpp"
 #include "tests/catch.hpp"
@@ -148,4 +150,33 @@ TEST_CASE("what is no safetensors file is refused by name", "[engine]") {
   std::ofstream(folder / "photo.png") << "\x89PNG\r\n\x1a\nand so on, and so on";
   CHECK_THROWS_MATCHES(SafetensorsFile::open(folder / "photo.png"), Error,
                        Fails(ErrorKind::model, {"photo.png", "no safetensors file"}));
+}
+
+TEST_CASE("a pipe is written to and a link followed, neither is replaced", "[engine]") {
+  const TemporaryFolder folder;
+  float value = 1;
+  const auto write = [&](const std::string& path) {
+    write_safetensors(path, {NamedTensor::of("a", {Desc::dense({1}), &value})}, {});
+  };
+  REQUIRE(mkfifo((folder / "pipe").c_str(), 0600) == 0);
+  std::string read;
+  std::thread reader([&] {
+    std::ifstream pipe(folder / "pipe", std::ios::binary);
+    read.assign(std::istreambuf_iterator<char>(pipe), {});
+  });
+  write(folder / "pipe");
+  reader.join();
+  CHECK(std::filesystem::is_fifo(folder / "pipe"));
+
+  write(folder / "file");
+  std::ifstream file(folder / "file", std::ios::binary);
+  CHECK(read == std::string(std::istreambuf_iterator<char>(file), {}));
+
+  value = 2;
+  std::filesystem::create_symlink("file", folder / "link");
+  write(folder / "link");
+  CHECK(std::filesystem::is_symlink(folder / "link"));
+  const auto again = SafetensorsFile::open(folder / "file");
+  CHECK(again->read_floats(*again->find("a"))[0] == 2);
+  CHECK_THROWS_MATCHES(write(folder.path), Error, Fails(ErrorKind::file, {folder.path}));
 }
