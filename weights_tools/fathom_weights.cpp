@@ -170,7 +170,14 @@ Run run_file(const Engine& engine, const SafetensorsFile& file, const std::strin
     run.inputs.push_back(read_bytes(file, *entry));
   }
   const std::vector<std::string> wanted = output_names(engine, run.frame, choice);
-  for (const TensorInfo& o : engine.outputs(run.frame))
+  const std::vector<TensorInfo> known = engine.outputs(run.frame);
+  for (const std::string& name : wanted)
+    if (std::none_of(known.begin(), known.end(), [&](const TensorInfo& o) { return o.name == name; })) {
+      std::string list;
+      for (const TensorInfo& o : known) list += (list.empty() ? "" : ", ") + o.name;
+      throw Error(ErrorKind::usage, "the network has no output '" + name + "'; it has " + list);
+    }
+  for (const TensorInfo& o : known)
     if (wanted.empty() ? run.infos.empty() : std::find(wanted.begin(), wanted.end(), o.name) != wanted.end()) run.infos.push_back(o);
   std::vector<const void*> inputs;
   for (const auto& in : run.inputs) inputs.push_back(in.data());
@@ -204,7 +211,7 @@ void verify(const Engine& engine, const std::string& path, double tolerance) {
   for (std::size_t k = 0; k < run.infos.size(); ++k) {
     const TensorEntry& entry = *file.find("output." + run.infos[k].name);
     const Desc d = desc_of(run.infos[k]);
-    if (entry.desc.dtype != DType::f32 || entry.desc.elements() != d.elements())
+    if (entry.desc.dtype != DType::f32 || !entry.desc.same_extents(d))
       throw Error(ErrorKind::file, path + ": '" + entry.name + "' is " + to_string(entry.desc.dtype) + " " + dims(entry.desc) + ", the network gives f32 " + dims(d));
     const std::shared_ptr<const float[]> golden = file.read_floats(entry);
     const float* g = golden.get();
@@ -212,9 +219,10 @@ void verify(const Engine& engine, const std::string& path, double tolerance) {
     for (std::int64_t i = 0; i < d.elements(); ++i) {
       low = std::min(low, static_cast<double>(g[i])), high = std::max(high, static_cast<double>(g[i]));
       const double difference = std::fabs(static_cast<double>(run.outputs[k][static_cast<std::size_t>(i)]) - static_cast<double>(g[i]));
-      largest = difference <= largest ? largest : difference;  // a NaN stays
+      largest = std::isnan(difference) || difference > largest ? difference : largest;
+      if (std::isnan(largest)) break;
     }
-    const double error = largest / std::max(high - low, 0.1 * std::max(std::fabs(low), std::fabs(high)));
+    const double error = largest == 0 ? 0 : largest / std::max(high - low, 0.1 * std::max(std::fabs(low), std::fabs(high)));
     const bool ok = error <= tolerance;
     agrees = agrees && ok;
     std::printf("%-14s error %.2e  %s\n", run.infos[k].name.c_str(), error, ok ? "agrees" : "DIFFERS");
