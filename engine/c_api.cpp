@@ -100,7 +100,10 @@ int fathom_run(fathom_session* session, int batch, int height, int width, const 
     expect(session && inputs && outputs && output_names, "fathom_run: session, inputs, output_names and outputs must not be NULL");
     expect(input_count >= 0 && output_count > 0, "fathom_run: at least one output must be asked for");
     std::vector<fathom::NamedOutput> named;
-    for (int k = 0; k < output_count; ++k) named.push_back({output_names[k], outputs[k]});
+    for (int k = 0; k < output_count; ++k) {
+      expect(output_names[k], "fathom_run: the name of an output is NULL");
+      named.push_back({output_names[k], outputs[k]});
+    }
     session->session.run({batch, height, width}, {inputs, static_cast<std::size_t>(input_count)}, named, stream);
   });
 }

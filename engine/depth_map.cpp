@@ -4,7 +4,14 @@
 
 namespace fathom {
 
+void check_gives_depth(const ModelConfig& config) {
+  if (config.output != OutputKind::disparity && config.output != OutputKind::depth)
+    throw Error(ErrorKind::model,
+                "the primary output of the model is neither depth nor disparity: no depth map can be made of it");
+}
+
 DepthMap postprocess(const MapView& output, const ModelConfig& config, PixelSize photo, int threads) {
+  check_gives_depth(config);
   // The part of the photograph that the network saw.
   const PixelSize resized = resized_size(config, photo), seen = network_size(config, photo);
   const double step_x = static_cast<double>(photo.width) / resized.width;
@@ -18,11 +25,8 @@ DepthMap postprocess(const MapView& output, const ModelConfig& config, PixelSize
     // Bilinear weights sum to one, so that resizing d and resizing s are the same.
     const float least = 1 / config.max_depth, range = 1 / config.min_depth - least;
     for (float& v : map.depth) v = config.scale / (least + range * v);
-  } else if (config.output == OutputKind::depth) {
-    for (float& v : map.depth) v *= config.scale;
   } else {
-    throw Error(ErrorKind::model,
-                "the primary output of the model is neither depth nor disparity: no depth map can be made of it");
+    for (float& v : map.depth) v *= config.scale;
   }
   return map;
 }

@@ -7,6 +7,9 @@
 
 namespace fathom {
 
+// Throws Error{model} where the primary output of the model is no depth and no disparity.
+void check_gives_depth(const ModelConfig& config);
+
 // A disparity d becomes s = 1/max + (1/min - 1/max) d, is resized bilinearly to the photograph's size, and only then
 // inverted: depth = scale / s. A depth is multiplied by the scale and resized. The output may have any size; it covers
 // what the network saw. Where the photograph was cropped, the margin outside takes the value of the nearest edge.

@@ -34,8 +34,13 @@ Model open_model(const std::string& path, std::int64_t budget_bytes) {
     model.graph_json = std::move(file.graph_json);
     model.weights = std::move(file.weights);
     // Weights are checked now, at the model's own size, and not when the first photograph comes.
-    build_graph(model, {1, model.config.crop_height ? model.config.crop_height : model.config.input_height,
+    const Graph graph = build_graph(model, {1, model.config.crop_height ? model.config.crop_height : model.config.input_height,
                         model.config.crop_width ? model.config.crop_width : model.config.input_width});
+    // What a graph says about its primary output holds where the configuration is silent.
+    if (const Output& primary = graph.outputs.at(0); !model.architecture && primary.kind != OutputKind::tensor) {
+      model.config = {.output = primary.kind, .scale = primary.scale};
+      if (!file.config_json.empty()) apply_config(model.config, file.config_json);
+    }
   } catch (const Error& e) {
     throw Error(e.kind(), path + ": " + e.what());
   }

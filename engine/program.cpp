@@ -11,6 +11,14 @@ Operand operand(const Graph& graph, const Layout& layout, Value v) {
   return {v.id, info.constant ? info.desc : layout.values[static_cast<std::size_t>(v.id)].desc, info.name, info.constant};
 }
 
+void check_budget(const Graph& graph, std::int64_t needed_bytes, std::int64_t budget_bytes) {
+  if (needed_bytes <= budget_bytes) return;
+  const Desc& in = graph[graph.inputs.at(0)].desc;
+  throw Error(ErrorKind::memory, "running at " + std::to_string(in.w()) + "x" + std::to_string(in.h()) + ", batch " + std::to_string(in.n()) +
+                                     ", needs at least " + std::to_string(needed_bytes) + " bytes of memory, over the budget of " +
+                                     std::to_string(budget_bytes) + ": choose a smaller size or batch, or raise the budget");
+}
+
 }  // namespace
 
 double Program::flops() const {
@@ -36,6 +44,7 @@ Program compile(Graph graph, Backend& backend, const CompileOptions& options) {
   const StorageRules rules = backend.rules();
   graph = order_for_memory(graph, rules);
   program.layout = layout(graph, rules);
+  check_budget(graph, lower_bound(lifetimes(graph, program.layout)), options.budget_bytes);
 
   std::vector<std::int64_t> workspace(graph.nodes.size());
   for (std::size_t k = 0; k < graph.nodes.size(); ++k) {
@@ -48,6 +57,7 @@ Program compile(Graph graph, Backend& backend, const CompileOptions& options) {
     workspace[k] = program.steps.back().workspace_bytes;
   }
   program.memory = plan(graph, program.layout, workspace);
+  check_budget(graph, program.memory.arena_bytes, options.budget_bytes);
   for (ValueInfo& info : graph.values)  // what backends packed is all that stays
     if (info.constant) info.constant = std::make_shared<Constant>(Constant{info.desc, nullptr});
   program.graph = std::move(graph);
@@ -66,6 +76,10 @@ void Binding::run(std::span<const void* const> inputs, std::span<float* const> o
     throw Error(ErrorKind::usage, "the network takes " + std::to_string(graph.inputs.size()) + " inputs and gives " +
                                       std::to_string(graph.outputs.size()) + " outputs, got " + std::to_string(inputs.size()) +
                                       " and " + std::to_string(outputs.size()));
+  for (std::size_t k = 0; k < inputs.size(); ++k)
+    if (!inputs[k]) throw Error(ErrorKind::usage, "the pointer to the input '" + graph[graph.inputs[k]].name + "' is null");
+  for (std::size_t k = 0; k < outputs.size(); ++k)
+    if (!outputs[k]) throw Error(ErrorKind::usage, "the pointer to the output '" + graph.outputs[k].name + "' is null");
   for (std::size_t k = 0; k < inputs.size(); ++k) data_[static_cast<std::size_t>(graph.inputs[k].id)] = const_cast<void*>(inputs[k]);
   for (std::size_t k = 0; k < outputs.size(); ++k) data_[static_cast<std::size_t>(graph.outputs[k].value.id)] = outputs[k];
   for (std::size_t k = 0; k < program_->steps.size(); ++k) {

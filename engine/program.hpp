@@ -1,6 +1,8 @@
 // A graph made ready for one device: passes, plan, steps. Immutable; all sessions of an engine share it.
 #pragma once
 
+#include <limits>
+
 #include "engine/backend.hpp"
 #include "fathom/frame.hpp"
 
@@ -22,8 +24,10 @@ struct CompileOptions {
   std::vector<std::string> outputs;  // empty: the primary one
   bool fuse = true;
   bool low_products = true;  // of the fusions, this one may be switched off alone
+  std::int64_t budget_bytes = std::numeric_limits<std::int64_t>::max();  // of the arena
 };
 
+// Throws Error{memory} when the arena would be larger than the budget, before weights are packed if activations alone are.
 Program compile(Graph graph, Backend& backend, const CompileOptions& options);
 
 // A program with memory to run in: one per session and program. Not for two threads at once.

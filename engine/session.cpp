@@ -16,6 +16,12 @@ using Key = std::tuple<int, int, int, std::vector<std::string>>;
 Key key_of(const Frame& f, const std::vector<std::string>& outputs) { return {f.batch, f.height, f.width, outputs}; }
 
 std::unique_ptr<Backend> open_backend(const EngineOptions& options) {
+  constexpr int most_threads = 1024;
+  if (options.threads < 0 || options.threads > most_threads)
+    throw Error(ErrorKind::usage, "threads go from 0 (all cores) to " + std::to_string(most_threads) + ", got " + std::to_string(options.threads));
+  if (options.input_width < 0 || options.input_height < 0)
+    throw Error(ErrorKind::usage, "a network cannot run at " + std::to_string(options.input_width) + "x" + std::to_string(options.input_height) +
+                                      ": give both sizes, or 0 for the model's own");
   const bool cpu = options.device == Device::cpu || options.device == Device::automatic;
   if (options.device == Device::cuda)
     throw Error(ErrorKind::device, "no GPU: this build has no CUDA backend; use the device 'auto' or 'cpu'");
@@ -23,6 +29,18 @@ std::unique_ptr<Backend> open_backend(const EngineOptions& options) {
     throw Error(ErrorKind::unsupported, std::string(options.precision == Precision::fp16 ? "fp16" : "tf32") +
                                             " runs on a GPU only; on this device use the precision 'fp32'");
   return cpu ? make_cpu_backend(options.threads) : make_reference_backend();
+}
+
+// A photograph can go in and a depth map come out, or an Error says why not.
+void check_makes_depth_maps(const Model& model, const Program& program) {
+  for (Value v : program.graph.inputs)
+    if (const Desc& in = program.graph[v].desc; in.dtype != DType::u8 || in.c() != 3)
+      throw Error(ErrorKind::model, model.name + ": the input '" + program.graph[v].name + "' is " + to_string(in.dtype) + " " + shape_text(in) +
+                                        ", not a photograph (u8, 3 channels): give it tensors, by Session::run");
+  check_gives_depth(model.config);
+  if (const Desc& out = program.outputs[0]; out.c() != 1)
+    throw Error(ErrorKind::model, model.name + ": the primary output '" + program.graph.outputs[0].name + "' is " + shape_text(out) +
+                                      ", a depth map has one channel");
 }
 
 TensorInfo info_of(const std::string& name, const std::string& kind, const Desc& d) {
@@ -56,11 +74,8 @@ struct Engine::Impl {
       programs_.splice(programs_.begin(), programs_, it);
       return it->second;
     }
-    auto made = std::make_shared<const Program>(compile(build_graph(model, frame), *backend, {outputs, options.fuse, options.low_products}));
-    if (made->memory.arena_bytes > options.budget_bytes)
-      throw Error(ErrorKind::memory, model.name + " at " + std::to_string(frame.width) + "x" + std::to_string(frame.height) + ", batch " +
-                                         std::to_string(frame.batch) + " needs " + std::to_string(made->memory.arena_bytes) +
-                                         " bytes of memory, over the budget of " + std::to_string(options.budget_bytes));
+    const CompileOptions how{outputs, options.fuse, options.low_products, options.budget_bytes};
+    auto made = std::make_shared<const Program>(compile(build_graph(model, frame), *backend, how));
     programs_.emplace_front(key, made);
     if (programs_.size() > kept) programs_.pop_back();
     return made;
@@ -99,17 +114,24 @@ struct Session::Impl {
 
   DepthMap depth(std::span<const ImageView> photos) {
     const Model& model = engine->model;
-    const PixelSize size = photos.empty() ? PixelSize{} : network_size(model.config, {photos[0].width, photos[0].height});
+    for (const ImageView& photo : photos) check(photo);
+    const PixelSize size = network_size(model.config, {photos[0].width, photos[0].height});
     const Frame frame{1, size.height, size.width};
     Bound& b = bind(frame, {});
     const std::size_t wanted = b.program->graph.inputs.size();
     if (photos.size() != wanted)
       throw Error(ErrorKind::usage, model.name + " takes " + std::to_string(wanted) + " photograph" + (wanted > 1 ? "s" : "") +
                                         ", got " + std::to_string(photos.size()));
+    check_makes_depth_maps(model, *b.program);
     std::vector<Image> images;
     std::vector<const void*> inputs;
     for (const ImageView& photo : photos) images.push_back(preprocess(photo, model.config, engine->options.threads));
-    for (const Image& image : images) inputs.push_back(image.rgb.data());
+    for (const Image& image : images) {
+      if (image.width != size.width || image.height != size.height)  // where photographs are not resized
+        throw Error(ErrorKind::image, model.name + " takes photographs of one size, got " + std::to_string(size.width) + "x" +
+                                          std::to_string(size.height) + " and " + std::to_string(image.width) + "x" + std::to_string(image.height));
+      inputs.push_back(image.rgb.data());
+    }
     const Desc& out = b.program->outputs[0];
     raw.resize(static_cast<std::size_t>(out.elements()));
     float* const outputs[] = {raw.data()};
@@ -132,6 +154,7 @@ DepthMap Session::depth(const ImageView& photo, const ImageView& right) {
 }
 
 void Session::run(const Frame& frame, std::span<const void* const> inputs, std::span<const NamedOutput> outputs, void* stream) {
+  if (outputs.empty()) throw Error(ErrorKind::usage, "no output is asked for: name at least one");
   std::vector<std::string> names;
   std::vector<float*> data;
   for (const NamedOutput& o : outputs) names.push_back(o.name), data.push_back(o.data);

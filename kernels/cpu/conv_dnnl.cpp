@@ -1,5 +1,7 @@
 // Convolutions by oneDNN: one source as it is, zero padding, dense maps.
 #include <algorithm>
+#include <cstdint>
+#include <limits>
 
 #include "kernels/cpu/conv.hpp"
 #include "kernels/cpu/dnnl.hpp"
@@ -42,6 +44,9 @@ std::string fits_dnnl(const ConvTask& t) {
   if (!t.plain()) return "more than one source, a resize, a gate, or padding other than zeros";
   if (!t.io.out.desc.is_dense_nhwc()) return "the output is a channel slice";
   if (!Input(t.role.sources[0], t.backend).desc().is_dense_nhwc()) return "the input is a channel slice";
+  // oneDNN counts the pixels and elements of one image in 32 bits.
+  const auto too_large = [](const Desc& d) { return d.c() * d.h() * d.w() > std::numeric_limits<std::int32_t>::max(); };
+  if (too_large(t.io.out.desc) || too_large(t.role.sources[0].desc)) return "an image of more than 2^31 elements";
   // Measured: groups of several channels reach a fifth of a dense convolution's speed; up to 8 outputs are padded
   // to 16.
   const std::int64_t outputs = t.io.out.desc.c(),

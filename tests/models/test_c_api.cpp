@@ -35,6 +35,8 @@ TEST_CASE("the C API computes what the C++ API does", "[models]") {
   float* outputs[] = {bare.data()};
   CHECK(fathom_run(session, 1, 480, 640, inputs, 1, names, outputs, 1, nullptr) == FATHOM_OK);
 
+  names[0] = nullptr;
+  CHECK(fathom_run(session, 1, 480, 640, inputs, 1, names, outputs, 1, nullptr) == FATHOM_USAGE);
   names[0] = "no such output";
   CHECK(fathom_run(session, 1, 480, 640, inputs, 1, names, outputs, 1, nullptr) == FATHOM_USAGE);
   CHECK(std::strstr(fathom_last_error(), "no such output"));

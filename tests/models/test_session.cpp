@@ -3,9 +3,11 @@
 #include <thread>
 
 #include "engine/backend.hpp"
+#include "engine/model_file.hpp"
 #include "engine/program.hpp"
 #include "fathom/fathom.hpp"
 #include "tests/catch.hpp"
+#include "tests/engine/temporary.hpp"
 #include "tests/models/golden.hpp"
 
 using namespace fathom;
@@ -222,4 +224,73 @@ TEST_CASE("what cannot be done is said in one typed sentence", "[models]") {
   // And the engine goes on.
   const NamedOutput outputs[] = {{"disp0", out.data()}};
   CHECK_NOTHROW(session.run({1, 64, 96}, inputs, outputs));
+}
+
+namespace {
+
+// An engine for a graph whose one 1x1 convolution sums the input's channels.
+struct GraphFile {
+  std::string input = R"({"name": "image", "dtype": "u8"})", kind = "depth", config = "{}", nodes;
+  std::int64_t channels = 3, outputs = 1;
+
+  Engine load() const {
+    const TemporaryFolder folder;
+    const Desc w = Desc::dense({outputs, channels, 1, 1});
+    ModelFile file;
+    file.config_json = config;
+    file.graph_json = R"({"version": 1, "inputs": [)" + input + R"(], "nodes": [{"op": "Conv2d", "name": "sum", "in": ["image"], "out": ["y"],
+      "weight": "w"})" + nodes + R"(], "outputs": [{"name": "y", "value": "y", "kind": ")" + kind + R"(", "scale": 2}]})";
+    file.weights["w"] = Constant::of(w, std::vector<float>(static_cast<std::size_t>(w.elements()), 1.f));
+    write_model_file(folder / "m.safetensors", file);
+    return Engine::load(folder / "m.safetensors");
+  }
+};
+
+}  // namespace
+
+TEST_CASE("depth() refuses graphs that take no photographs or give no depth", "[models]") {
+  const Image photo(64, 48);
+  const auto depth = [&](const GraphFile& file) { file.load().session().depth(photo); };
+  check_error(ErrorKind::model, {"image", "f32", "Session::run"}, [&] { depth({.input = R"({"name": "image", "dtype": "f32"})"}); });
+  check_error(ErrorKind::model, {"image", "10"}, [&] { depth({.input = R"({"name": "image", "dtype": "u8", "channels": 10})", .channels = 10}); });
+  check_error(ErrorKind::model, {"'y'", "(1, 2, 192, 640)"}, [&] { depth({.outputs = 2}); });
+  check_error(ErrorKind::model, {"neither depth nor disparity"}, [&] { depth({.kind = "segmentation"}); });
+  check_error(ErrorKind::model, {"neither depth nor disparity"}, [&] { depth({.config = R"({"output": "tensor"})"}); });
+}
+
+TEST_CASE("a graph's own word on its output holds where the configuration is silent", "[models]") {
+  Image white(8, 8);
+  std::fill(white.rgb.begin(), white.rgb.end(), std::uint8_t{255});
+  const auto depth = [&](const std::string& config) { return GraphFile{.config = config}.load().session().depth(white).at(3, 3); };
+  CHECK(depth(R"({"input_width": 8, "input_height": 8})") == 6);  // (1 + 1 + 1) * 2
+  CHECK(depth(R"({"input_width": 8, "input_height": 8, "scale": 10})") == 30);
+}
+
+TEST_CASE("photographs that are not resized must be of one size", "[models]") {
+  const GraphFile two = {.input = R"({"name": "image", "dtype": "u8"}, {"name": "right", "dtype": "u8"})", .config = R"({"resize": "none"})",
+                         .nodes = R"(, {"op": "Add", "name": "both", "in": ["image", "right"], "out": ["s"]})"};
+  Session session = two.load().session();
+  const Image left(64, 48), small(2, 2);
+  CHECK(session.depth(left, left).depth.size() == 64 * 48);
+  check_error(ErrorKind::image, {"64x48", "2x2"}, [&] { session.depth(left, small); });
+  check_error(ErrorKind::image, {"64x48", "2x2"}, [&] { session.depth(small, left); });
+}
+
+TEST_CASE("wrong options and pointers are refused", "[models]") {
+  check_error(ErrorKind::usage, {"threads", "-1"}, [] { Engine::synthetic("mobile_baseline_1", {.threads = -1}); });
+  check_error(ErrorKind::usage, {"threads", "100000"}, [] { Engine::synthetic("mobile_baseline_1", {.threads = 100000}); });
+  check_error(ErrorKind::usage, {"-64"}, [] { Engine::synthetic("mobile_baseline_1", {.input_width = -64, .input_height = 64}); });
+  const Engine engine = Engine::synthetic("mobile_baseline_1", {.input_width = 64, .input_height = 64});
+  Session session = engine.session();
+  std::vector<float> out(64 * 64);
+  const std::vector<std::uint8_t> picture = synthetic_image(64, 64);
+  const void *good[] = {picture.data()}, *null[] = {nullptr};
+  check_error(ErrorKind::usage, {"image", "null"}, [&] { session.run(engine.frame(), null, std::vector<NamedOutput>{{"depth", out.data()}}); });
+  check_error(ErrorKind::usage, {"depth", "null"}, [&] { session.run(engine.frame(), good, std::vector<NamedOutput>{{"depth", nullptr}}); });
+  check_error(ErrorKind::usage, {"output"}, [&] { session.run(engine.frame(), good, {}); });
+}
+
+TEST_CASE("an absurd size is over the budget before anything is packed", "[models]") {
+  const Engine engine = Engine::synthetic("umich_squeezenet", {.input_width = 65536, .input_height = 65536});
+  check_error(ErrorKind::memory, {"65536x65536", "budget"}, [&] { engine.session().prepare(engine.frame()); });
 }
