@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
+#include <cstring>
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -48,11 +49,11 @@ std::vector<int> parse_batches(const std::string& text) {
       used = 0;
     }
     at += used;
-    if (!used || batch < 1 || batch > 65536 || (at < text.size() && text[at] != ','))
-      throw Error(ErrorKind::usage, "--batch is a list of whole numbers, as in 1,2,4, not '" + text + "'");
-    batches.push_back(batch), ++at;
+    if (!used || batch < 1 || batch > 65536 || (at < text.size() && text[at] != ',')) break;
+    batches.push_back(batch);
+    if (at++ == text.size()) return batches;
   }
-  return batches;
+  throw Error(ErrorKind::usage, "--batch is a list of whole numbers, as in 1,2,4, not '" + text + "'");
 }
 
 // Synthetic pictures for a network, and room for its primary output.
@@ -60,7 +61,13 @@ class Workload {
  public:
   Workload(const Engine& engine, const Frame& frame) : frame_(frame), info_(engine.outputs(frame).at(0)) {
     for (const TensorInfo& t : engine.inputs(frame)) {
-      const std::vector<std::uint8_t> one = synthetic_image(frame.height, frame.width, t.name, static_cast<int>(t.shape[1]));
+      std::vector<std::uint8_t> one = synthetic_image(frame.height, frame.width, t.name, static_cast<int>(t.shape[1]));
+      if (t.kind == "f32") {  // the same in [0, 1]
+        std::vector<float> values(one.size());
+        std::transform(one.begin(), one.end(), values.begin(), [](std::uint8_t v) { return static_cast<float>(v) / 255; });
+        one.resize(values.size() * sizeof(float));
+        std::memcpy(one.data(), values.data(), one.size());
+      }
       std::vector<std::uint8_t>& all = pictures_.emplace_back();
       for (int n = 0; n < frame.batch; ++n) all.insert(all.end(), one.begin(), one.end());
     }
@@ -253,7 +260,7 @@ int main(int argc, char** argv) {
   CLI::App* fps_command = app.add_subcommand("fps", "latency and images per second of networks against the batch size");
   fps_command->add_option("--model", fps_flags.models, "model files, or names of architectures (synthetic weights)")->required()->delimiter(',');
   fps_command->add_option("--batch", fps_flags.batches, "1,2,4,...");
-  fps_command->add_option("--seconds", fps_flags.seconds, "of measuring per row")->check(CLI::PositiveNumber);
+  fps_command->add_option("--seconds", fps_flags.seconds, "of measuring per row")->check(cli::above_zero);
   fps_command->add_flag("--unfused", fps_flags.unfused, "every layer on its own");
   fps_command->add_option("--json", fps_flags.json, "also write the rows to this file");
   fps_flags.engine.add_to(*fps_command, true);
@@ -272,12 +279,12 @@ int main(int argc, char** argv) {
   accuracy_command->add_option("--model", accuracy_flags.model, "a model file: predicts from the photographs");
   accuracy_command->add_option("--prediction", accuracy_flags.prediction, "instead: a file, or a folder of NAME.(npy|pfm|png)");
   accuracy_command->add_option("--kind", accuracy_flags.kind, "what --prediction holds: depth or disparity")->check(CLI::IsMember({"depth", "disparity"}));
-  accuracy_command->add_option("--depth-scale", accuracy_flags.depth_scale, "16-bit value / scale = metres")->check(CLI::PositiveNumber)->capture_default_str();
+  accuracy_command->add_option("--depth-scale", accuracy_flags.depth_scale, "16-bit value / scale = metres")->check(cli::above_zero)->capture_default_str();
   accuracy_command->add_flag("--median", accuracy_flags.options.median, "scale each prediction to the truth's median");
-  accuracy_command->add_option("--scale", accuracy_flags.options.scale, "multiply predictions by this")->check(CLI::PositiveNumber);
+  accuracy_command->add_option("--scale", accuracy_flags.options.scale, "multiply predictions by this")->check(cli::above_zero);
   accuracy_command->add_option("--crop", accuracy_flags.crop, "none, garg, eigen, nyu or nyu_bts")->check(CLI::IsMember(std::vector<std::string>(std::begin(crop_names), std::end(crop_names))))->capture_default_str();
-  accuracy_command->add_option("--cap", accuracy_flags.options.cap, "ignore truth beyond this many metres")->check(CLI::PositiveNumber);
-  accuracy_command->add_option("--min-depth", accuracy_flags.options.min_depth, "and nearer than this")->check(CLI::PositiveNumber)->capture_default_str();
+  accuracy_command->add_option("--cap", accuracy_flags.options.cap, "ignore truth beyond this many metres")->check(cli::above_zero);
+  accuracy_command->add_option("--min-depth", accuracy_flags.options.min_depth, "and nearer than this")->check(cli::above_zero)->capture_default_str();
   accuracy_command->add_option("--pool", accuracy_flags.options.batch, "pictures whose pixels are pooled before averaging (UMich: 8)")->check(CLI::Range(1, 1000000));
   accuracy_command->add_option("--metrics", accuracy_flags.metrics, "of a paper (drnet, umich, cnd, hr_depth, mai), or all")->capture_default_str();
   accuracy_command->add_flag("--each", accuracy_flags.each, "also a line for each picture");

@@ -4,7 +4,10 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cmath>
 #include <cstdio>
+#include <cstdlib>
 #include <filesystem>
 #include <map>
 #include <new>
@@ -17,6 +20,14 @@ namespace fathom::cli {
 struct Size {
   int width = 0, height = 0;
 };
+
+// Numbers above 0, infinity and NaN left out.
+inline std::string above_zero(const std::string& text) {
+  char* end = nullptr;
+  const double value = std::strtod(text.c_str(), &end);
+  const bool good = !text.empty() && *end == 0 && std::isfinite(value) && value > 0;
+  return good ? "" : "must be a number above 0, not '" + text + "'";
+}
 
 // "640x192" -> {640, 192}; throws Error{usage}.
 inline Size parse_size(const std::string& text) {
@@ -41,7 +52,7 @@ struct EngineFlags {
     app.add_option("--device", device, "auto, cpu, cuda or reference")->check(CLI::IsMember({"auto", "cpu", "cuda", "reference"}));
     app.add_option("--precision", precision, "fp32, tf32 or fp16 (the last two on a GPU)")->check(CLI::IsMember({"fp32", "tf32", "fp16"}));
     app.add_option("--threads", threads, "CPU threads, 0: all cores")->check(CLI::Range(0, 1024));
-    app.add_option("--budget", budget_gib, "refuse models and plans that need more GiB")->check(CLI::PositiveNumber);
+    app.add_option("--budget", budget_gib, "refuse models and plans that need more GiB")->check(above_zero);
     if (with_size) app.add_option("--size", size, "WxH that the network runs at, instead of the model's own");
   }
 
@@ -52,7 +63,7 @@ struct EngineFlags {
         {"fp32", Precision::fp32}, {"tf32", Precision::tf32}, {"fp16", Precision::fp16}};
     EngineOptions o;
     o.device = devices.at(device), o.precision = precisions.at(precision), o.threads = threads;
-    o.budget_bytes = static_cast<std::int64_t>(budget_gib * (1 << 30));
+    o.budget_bytes = static_cast<std::int64_t>(std::min(budget_gib, 1e9) * (1 << 30));
     const Size s = parse_size(size);
     o.input_width = s.width, o.input_height = s.height;
     return o;

@@ -1,4 +1,5 @@
 // depth_from_image: a photograph in, a depth picture out.
+#include <cctype>
 #include <chrono>
 #include <cstdio>
 
@@ -18,8 +19,21 @@ struct Flags {
   Camera camera;
 };
 
+// What can be known of an output before minutes of work: its folder is there, and a picture's name promises no other format.
+void check_output(const std::string& path, bool picture) {
+  const std::filesystem::path folder = std::filesystem::path(path).parent_path();
+  if (!folder.empty() && !std::filesystem::is_directory(folder))
+    throw Error(ErrorKind::file, "cannot write " + path + ": there is no folder " + folder.string());
+  std::string ending = std::filesystem::path(path).extension().string();
+  for (char& c : ending) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  for (const char* other : {".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".exr", ".pfm", ".ply", ".npy"})
+    if (picture && ending == other) throw Error(ErrorKind::usage, "pictures are written as PNG: give " + path + " a name that ends in .png");
+}
+
 void work(const Flags& flags) {
   cli::Progress progress;
+  for (const std::string& path : {flags.out, flags.both, flags.raw16}) check_output(path, true);
+  for (const std::string& path : {flags.raw, flags.points}) check_output(path, false);
   const Colormap colours = colormap(flags.colours);
   progress.show("reading " + flags.photo);
   const Image photo = read_picture(flags.photo);
@@ -67,7 +81,7 @@ int main(int argc, char** argv) {
   app.add_option("--raw", flags.raw, "also the values themselves: PFM, float32");
   app.add_option("--raw16", flags.raw16, "also the values as 16-bit PNG: millimetres, or of relative depth shares of the farthest");
   app.add_option("--points", flags.points, "also a point cloud in the photograph's colours: PLY");
-  auto* focal = app.add_option("--focal", flags.camera.focal_pixels, "focal length in pixels of the photograph, for --points")->check(CLI::PositiveNumber);
+  auto* focal = app.add_option("--focal", flags.camera.focal_pixels, "focal length in pixels of the photograph, for --points")->check(cli::above_zero);
   app.add_option("--fov", flags.camera.horizontal_view_degrees, "instead: horizontal field of view in degrees")->check(CLI::Range(1., 179.))->capture_default_str()->excludes(focal);
   app.add_option("--side-by-side", flags.both, "also photograph and depth in one picture: PNG");
   app.add_option("--colormap", flags.colours, "magma, viridis, turbo or grey")->capture_default_str();

@@ -39,6 +39,7 @@ int put(const fs::path& path, std::span<const std::uint8_t> bytes) {
 std::vector<std::uint8_t> read_file(const fs::path& path, std::int64_t limit_bytes) {
   std::error_code ignored;
   const fs::file_status status = fs::status(path, ignored);
+  if (path.empty()) throw Error(ErrorKind::file, "the name of a file is empty");
   if (!fs::exists(status)) throw Error(ErrorKind::file, path.string() + ": no such file");
   if (fs::is_directory(status)) throw Error(ErrorKind::file, path.string() + " is a folder, not a file");
   const File file(std::fopen(path.c_str(), "rb"));

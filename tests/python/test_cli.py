@@ -87,7 +87,45 @@ class Programs(unittest.TestCase):
         self.fails(DEPTH, self.photo, *model, "--colormap", "mauve", says=["magma"])
         self.fails(DEPTH, self.photo, *model, "--size", "big", says=["640x192"])
         self.fails(DEPTH, self.photo, "--no-such-option", says=["--no-such-option"], status=2)
+        self.fails(DEPTH, self.photo, *model, "-o", "d.jpg", says=["d.jpg", ".png"])
+        self.fails(DEPTH, self.photo, *model, "--points", "no/folder/d.ply", says=["no/folder"])
+        self.fails(DEPTH, "", *model, says=["empty"])
+        for value in ("nan", "inf", "0", "-1"):
+            self.fails(DEPTH, self.photo, *model, "--budget", value, says=["--budget", value], status=2)
+            self.fails(DEPTH, self.photo, *model, "--focal", value, says=["--focal", value], status=2)
         self.assertFalse(os.path.exists(self.path("depth.png")))
+
+    def test_verify_misses_nothing(self):
+        def save(name, tensors, **metadata):
+            header, data = {"__metadata__": metadata}, b""
+            for key, kind, shape, raw in tensors:
+                header[key] = {"dtype": kind, "shape": shape, "data_offsets": [len(data), len(data) + len(raw)]}
+                data += raw
+            text = json.dumps(header).encode()
+            text += b" " * (-len(text) % 8)
+            with open(self.path(name), "wb") as file:
+                file.write(struct.pack("<Q", len(text)) + text + data)
+
+        floats = lambda *values: struct.pack(f"<{len(values)}f", *values)
+        graph = {"version": 1, "inputs": [{"name": "image", "dtype": "u8"}], "outputs": [{"name": "y", "value": "y"}],
+                 "nodes": [{"op": "Conv2d", "name": "c", "in": ["image"], "out": ["y"], "weight": "w"}]}
+        save("m.safetensors", [("w", "F32", [1, 3, 1, 1], floats(1, 0, 0))], **{"fathom.graph": json.dumps(graph)})
+        photo = ("input.image", "U8", [2, 2, 3], bytes([255] * 12))
+        output = lambda name, shape, *values: ("output." + name, "F32", shape, floats(*values))
+        for name, tensors in {
+            "good": [output("y", [1, 1, 2, 2], 1, 1, 1, 1)],
+            "nan": [output("y", [1, 1, 2, 2], 1, float("nan"), 1, 1)],
+            "shape": [output("y", [1, 1, 1, 4], 1, 1, 1, 1)],
+            "extra": [output("y", [1, 1, 2, 2], 1, 1, 1, 1), output("z", [1, 1, 2, 2], 1, 1, 1, 1)],
+        }.items():
+            save(name, tensors + [photo])
+        save("zero", [output("y", [1, 1, 2, 2], 0, 0, 0, 0), ("input.image", "U8", [2, 2, 3], bytes(12))])
+        for name in ("good", "zero"):
+            self.assertIn("agrees", self.run_program(WEIGHTS, "verify", "m.safetensors", name).stdout)
+        self.assertIn("DIFFERS", self.run_program(WEIGHTS, "verify", "m.safetensors", "nan", status=1).stdout)
+        self.fails(WEIGHTS, "verify", "m.safetensors", "shape", says=["(1, 1, 1, 4)", "(1, 1, 2, 2)"])
+        self.fails(WEIGHTS, "verify", "m.safetensors", "extra", says=["'z'", "it has y"])
+        self.fails(WEIGHTS, "run", "m.safetensors", "good", "out", "--outputs", "y,q", says=["'q'", "it has y"])
 
     def test_model_files_are_made_shown_exported_run_and_verified(self):
         golden = os.path.join(ROOT, "tests", "golden", "mobile_baseline_1_240x320.safetensors")
@@ -140,7 +178,8 @@ class Programs(unittest.TestCase):
         library = measured["mobile_baseline_1"][0] - measured["mobile_baseline_1"][1]
         resident, needed = measured["monodepth2_resnet18"]
         self.assertLess(resident, 1.3 * (needed + library))
-        self.fails(BENCH, "fps", "--model", "mobile_baseline_1", "--batch", "1,x", says=["--batch"])
+        for batches in ("1,x", "", "1,", "0", "1.5"):
+            self.fails(BENCH, "fps", "--model", "mobile_baseline_1", "--batch", batches, says=["--batch"])
 
     def test_the_readme_shows_what_was_measured(self):
         self.run_program("python3", os.path.join(ROOT, "bench", "report.py"), "--check")
