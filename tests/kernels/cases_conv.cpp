@@ -197,6 +197,10 @@ void add_sources(std::vector<Case>& t) {
       conv("four_sources",
            {.padding = 1, .bias = true, .sources = {plain, plain, plain, plain}, .activation = {ActivationKind::elu}},
            {map(1, 3, 4, 5), map(1, 1, 4, 5), map(1, 8, 4, 5), map(1, 5, 4, 5)}, 7, 3));
+  t.push_back(conv("two_sources_gate", {.padding = 1, .sources = {plain, plain}, .gate = true},
+                   {map(2, 9, 4, 5), map(2, 5, 4, 5)}, 6, 3));
+  t.push_back(conv("two_sources_gate_1x1", {.bias = true, .sources = {plain, source(nearest(2))}, .gate = true},
+                   {map(1, 32, 4, 6), map(1, 16, 2, 3)}, 24, 1));
   t.push_back(conv("sources_across_groups", {.padding = 1, .groups = 2, .sources = {plain, plain}},
                    {map(1, 3, 4, 5), map(1, 5, 4, 5)}, 6, 3));
   t.push_back(conv("nearest_x2", {.padding = 1, .sources = {source(nearest(2))}}, {map(1, 8, 4, 5)}, 6, 3));

@@ -80,8 +80,9 @@ std::vector<Case> cases_for<Resize>() {
       resize("nearest_up", sized(nearest, {7, 13}), map(1, 5, 4, 6)),
       resize("nearest_down", sized(nearest, {4, 5}), map(1, 9, 9, 11)),
       resize("nearest_down_and_up", sized(nearest, {3, 50}), map(1, 2, 10, 41)),
-      // 49 (2 / 98) in float lies just below 1: the ratio is rounded first.
-      resize("nearest_2_to_98", sized(nearest, {1, 98}), map(1, 1, 3, 2)),
+      // The ratio is rounded to float first: 41 (2 / 82) and 23 (14 / 46) lie just below a whole number then.
+      resize("nearest_2_to_82", sized(nearest, {1, 82}), map(1, 1, 3, 2)),
+      resize("nearest_14_to_46", sized(nearest, {46, 1}), map(1, 2, 14, 1)),
       resize("nearest_same", sized(nearest, {4, 5}), map(1, 3, 4, 5)),
       resize("nearest_map_1x1", sized(nearest, {3, 4}), map(2, 31, 1, 1)),
       resize("bilinear_x2", scaled(bilinear, 2), map(1, 33, 3, 4)),
