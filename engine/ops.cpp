@@ -80,6 +80,13 @@ Desc Resize::infer(Descs in) const {
   return map_like(in[0], in[0].c(), in[0].h() * scale.h, in[0].w() * scale.w);
 }
 
+std::int64_t nearest_index(std::int64_t i, std::int64_t in, std::int64_t out) {
+  if (out == in) return i;
+  if (out == 2 * in) return i / 2;
+  const float ratio = static_cast<float>(in) / static_cast<float>(out);
+  return std::min(static_cast<std::int64_t>(static_cast<float>(i) * ratio), in - 1);
+}
+
 Desc Conv2d::infer(Descs in) const {
   if (sources.empty()) disagree("a convolution needs a source");
   expect_inputs(in, sources.size() + gate + residual + 1 + bias);

@@ -71,7 +71,8 @@ struct Activation {
 };
 
 // y(n, c, i, j) = x at the place that (i, j) falls on in the smaller or larger map. Exactly one of scale and size is set.
-//   nearest: floor(i in/out) · bilinear, half-pixel: (i + 0.5) in/out - 0.5, clamped · align_corners: i (in-1)/(out-1)
+//   nearest: floor(i in/out), see nearest_index · bilinear, half-pixel: (i + 0.5) in/out - 0.5, clamped
+//   bilinear with align_corners: i (in-1)/(out-1)
 struct Resize {
   ResizeMode mode = ResizeMode::none;
   Size2 scale = 0;  // whole factors
@@ -86,6 +87,9 @@ struct Resize {
   Desc infer(Descs in) const;
   bool operator==(const Resize&) const = default;
 };
+
+// floor(i in/out) with the ratio and the product rounded to float, as PyTorch has it: 41 (2/82) is 0.99999994 and reads 0.
+std::int64_t nearest_index(std::int64_t i, std::int64_t in, std::int64_t out);
 
 // How a convolution reads one of its data inputs: resized first, then padded, then concatenated along channels.
 struct Source {

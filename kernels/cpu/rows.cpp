@@ -84,7 +84,7 @@ std::vector<Between> places(std::int64_t in, std::int64_t out, const Resize& res
   if (resize.mode == ResizeMode::bilinear) {
     inner = bilinear_places(in, out, resize.align_corners);
   } else {
-    for (std::int64_t i = 0; i < out; ++i) inner[i].low = inner[i].high = static_cast<std::int32_t>(i * in / out);
+    for (std::int64_t i = 0; i < out; ++i) inner[i].low = inner[i].high = static_cast<std::int32_t>(nearest_index(i, in, out));
   }
   std::vector<Between> all;
   for (std::int64_t i = -before; i < out + after; ++i) {

@@ -34,17 +34,15 @@ Step prepare(const ConvTranspose2d& op, const NodeIo& io, ReferenceBackend&) {
   step.workspace_bytes = group_out * static_cast<std::int64_t>(sizeof(double));
 
   step.run = [=, data = reference::Input(io.in[0]), weight = reference::Input(io.in[1]),
-              bias = op.bias ? std::vector{reference::Input(io.in[2])} : std::vector<reference::Input>{},
-              out = io.out](const RunArgs& args) {
-    const View<const float, 4> x = data(args), w = weight(args);
+              bias = reference::Input(op.bias ? &io.in[2] : nullptr), out = io.out](const RunArgs& args) {
+    const View<const float, 4> x = data(args), w = weight(args), b = bias(args);
     const View<float, 4> y = args.view<float>(out);
     auto* sums = reinterpret_cast<double*>(args.workspace);
     for (std::int64_t n = 0; n < y.extent[0]; ++n)
       for (std::int64_t i = 0; i < y.extent[2]; ++i)
         for (std::int64_t j = 0; j < y.extent[3]; ++j)
           for (std::int64_t group = 0; group < op.groups; ++group) {
-            for (std::int64_t o = 0; o < group_out; ++o)
-              sums[o] = bias.empty() ? 0 : bias[0](args)(group * group_out + o, 0, 0, 0);
+            for (std::int64_t o = 0; o < group_out; ++o) sums[o] = bias ? b(group * group_out + o, 0, 0, 0) : 0;
             for (const Meeting& row : rows[static_cast<std::size_t>(i)])
               for (const Meeting& col : cols[static_cast<std::size_t>(j)])
                 for (std::int64_t c = group * group_in; c < (group + 1) * group_in; ++c) {

@@ -9,10 +9,8 @@
 
 namespace fathom::reference {
 
-enum class Reuse {
-  none,
-  same_element
-};  // may the output lie on an input? only where each element is read just before it is written
+// May the output lie on an input? Only where each element is read just before it is written.
+enum class Reuse { none, same_element };
 
 // The step of an op without its `run`; throws Error{unsupported} for what these kernels do not read or write.
 Step begin(const Op& op, const NodeIo& io, Reuse reuse = Reuse::none);
@@ -20,14 +18,19 @@ Step begin(const Op& op, const NodeIo& io, Reuse reuse = Reuse::none);
 // One input as the loops see it. A constant is read once, when this is made, and kept.
 class Input {
  public:
-  explicit Input(const Operand& operand) : operand_(operand) {
-    if (operand.constant) kept_ = operand.constant->values();
+  explicit Input(const Operand& operand) : Input(&operand) {}
+  explicit Input(const Operand* operand) {  // null: the op has no such input
+    if (operand) operand_ = *operand, given_ = true;
+    if (operand_.constant) kept_ = operand_.constant->values();
   }
+  explicit operator bool() const { return given_; }
   View<const float, 4> operator()(const RunArgs& args) const {
+    if (!given_) return {};
     return kept_ ? view<const float, 4>(operand_.desc, kept_.get()) : args.view<const float>(operand_);
   }
 
  private:
+  bool given_ = false;
   Operand operand_;
   std::shared_ptr<const float[]> kept_;
 };

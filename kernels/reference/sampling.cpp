@@ -1,23 +1,12 @@
 #include "kernels/reference/sampling.hpp"
 
 #include <algorithm>
-#include <cmath>
 
 namespace fathom::reference {
 
 namespace {
 
 Tap whole(std::int64_t i) { return {i, i, 0}; }
-
-// nearest: floor(i in/out), with the ratio and the product rounded to float as PyTorch does: networks are trained with
-// that.
-Tap nearest(std::int64_t i, std::int64_t in, std::int64_t out) {
-  if (out == in) return whole(i);
-  if (out == 2 * in) return whole(i / 2);
-  const float ratio = static_cast<float>(in) / static_cast<float>(out);
-  const auto at = static_cast<std::int64_t>(std::floor(static_cast<float>(i) * ratio));
-  return whole(std::min(at, in - 1));
-}
 
 // bilinear: half-pixel (i + 0.5) in/out - 0.5, clamped below · align_corners i (in - 1)/(out - 1)
 Tap bilinear(std::int64_t i, std::int64_t in, std::int64_t out, bool align_corners) {
@@ -35,7 +24,7 @@ Taps axis(const Resize& resize, std::int64_t in, std::int64_t out) {
   Taps taps;
   for (std::int64_t i = 0; i < out; ++i) switch (resize.mode) {
       case ResizeMode::none: taps.push_back(whole(i)); break;
-      case ResizeMode::nearest: taps.push_back(nearest(i, in, out)); break;
+      case ResizeMode::nearest: taps.push_back(whole(nearest_index(i, in, out))); break;
       case ResizeMode::bilinear: taps.push_back(bilinear(i, in, out, resize.align_corners)); break;
     }
   return taps;
