@@ -30,7 +30,7 @@ std::string to_json(const Case& c) {
 
 TEST_CASE("the case tables go to the file that FATHOM_CASES names", "[.print_cases]") {
   const char* path = std::getenv("FATHOM_CASES");
-  REQUIRE(path != nullptr);
+  if (!path) return;  // selected by a filter that only excludes others
   std::ofstream file(path);
   for (const fathom::test::Case& c : fathom::test::all_cases()) file << fathom::test::to_json(c) << '\n';
   REQUIRE(file.good());
