@@ -1,33 +1,40 @@
-// Dynamic storage allocation: buffers with fixed lifetimes into the smallest arena.
+// Dynamic storage allocation: buffers with fixed lifetimes into the smallest arena. Simple orders first, which are
+// enough for most networks; then a search, in rounds of growing effort, that closes in on the bound from above.
 #include <algorithm>
 #include <map>
 #include <numeric>
 #include <string>
 
+#include "engine/place_search.hpp"
 #include "engine/plan.hpp"
 #include "fathom/error.hpp"
 
 namespace fathom {
 namespace {
 
-struct Offsets {
-  std::vector<std::int64_t> offset;
-  std::int64_t arena = 0;
-};
+using Offsets = std::vector<std::int64_t>;
 
-bool overlap(const Lifetime& a, const Lifetime& b) { return a.first <= b.last && b.first <= a.last; }
+std::int64_t aligned(std::int64_t bytes, std::int64_t alignment) {
+  return (bytes + alignment - 1) / alignment * alignment;
+}
+
+std::int64_t arena_of(std::span<const Lifetime> buffers, const Offsets& offset) {
+  std::int64_t arena = 0;
+  for (std::size_t k = 0; k < buffers.size(); ++k) arena = std::max(arena, offset[k] + buffers[k].bytes);
+  return arena;
+}
 
 // Puts the buffers down one by one in the given order, each into a gap between those that are alive with it: the lowest
 // gap that is large enough, or the tightest one.
-Offsets put_down(std::span<const Lifetime> buffers, std::span<const int> order, bool tightest) {
-  Offsets result{std::vector<std::int64_t>(buffers.size(), -1)};
+Offsets in_order(std::span<const Lifetime> buffers, std::span<const int> order, bool tightest) {
+  Offsets offset(buffers.size());
   std::vector<std::pair<std::int64_t, std::int64_t>> taken;
   for (std::size_t n = 0; n < order.size(); ++n) {
     const Lifetime& b = buffers[static_cast<std::size_t>(order[n])];
     taken.clear();
     for (int o : order.first(n))
-      if (const auto k = static_cast<std::size_t>(o); overlap(buffers[k], b))
-        taken.emplace_back(result.offset[k], result.offset[k] + buffers[k].bytes);
+      if (const auto k = static_cast<std::size_t>(o); buffers[k].first <= b.last && b.first <= buffers[k].last)
+        taken.emplace_back(offset[k], offset[k] + buffers[k].bytes);
     std::sort(taken.begin(), taken.end());
     std::int64_t top = 0, best = -1, best_gap = 0;
     for (const auto& [begin, end] : taken) {
@@ -35,46 +42,68 @@ Offsets put_down(std::span<const Lifetime> buffers, std::span<const int> order, 
       if (gap >= b.bytes && (best < 0 || (tightest && gap < best_gap))) best = top, best_gap = gap;
       top = std::max(top, end);
     }
-    if (best < 0) best = top;
-    result.offset[static_cast<std::size_t>(order[n])] = best;
-    result.arena = std::max(result.arena, best + b.bytes);
+    offset[static_cast<std::size_t>(order[n])] = best < 0 ? top : best;
   }
-  return result;
+  return offset;
 }
 
-// Moves of one buffer at a time to an earlier place in the order, until the arena is the bound or the moves run out.
-// What lies at the top of the arena is what must move; moves that do not raise the arena are kept. Always the same
-// moves. Buffers smaller than `smallest` follow in their order at the end, where they find a gap. `order` becomes the
-// best one.
-void climb(std::span<const Lifetime> buffers, std::vector<int>& order, bool tightest, std::int64_t bound,
-           std::int64_t smallest, double work, Offsets& best) {
-  std::uint64_t state = 1;
-  const auto below = [&](std::size_t n) {  // a whole number in [0, n)
-    state = state * 6364136223846793005u + 1442695040888963407u;
-    return static_cast<std::size_t>(state >> 33) % n;
+// The best of the simple orders: by size (as given, before alignment), by lifetime, by area.
+Offsets in_simple_orders(std::span<const Lifetime> buffers, std::span<const Lifetime> given) {
+  std::vector<int> order(buffers.size());
+  Offsets best;
+  const auto attempt = [&](auto&& weight) {
+    std::iota(order.begin(), order.end(), 0);
+    std::stable_sort(order.begin(), order.end(), [&](int a, int b) {
+      return weight(static_cast<std::size_t>(a)) > weight(static_cast<std::size_t>(b));
+    });
+    for (bool tightest : {false, true}) {
+      Offsets offset = in_order(buffers, order, tightest);
+      if (best.empty() || arena_of(buffers, offset) < arena_of(buffers, best)) best = std::move(offset);
+    }
   };
-  const auto small = std::stable_partition(
-      order.begin(), order.end(), [&](int k) { return buffers[static_cast<std::size_t>(k)].bytes >= smallest; });
-  const std::vector<int> rest(small, order.end());
-  order.erase(small, order.end());
-  const int moves = order.size() < 2 ? 0 : static_cast<int>(work / static_cast<double>(order.size() * order.size()));
-  Offsets current = put_down(buffers, order, tightest);
-  for (int move = 0; move < moves && current.arena > bound; ++move) {
-    std::vector<std::size_t> top;
-    for (std::size_t n = 1; n < order.size(); ++n)
-      if (const auto k = static_cast<std::size_t>(order[n]); current.offset[k] + buffers[k].bytes == current.arena)
-        top.push_back(n);
-    std::vector<int> next = order;
-    std::size_t from = top.empty() ? 1 + below(order.size() - 1) : top[below(top.size())];
-    if (below(4) == 0) from = 1 + below(order.size() - 1);
-    const auto at = next.begin() + static_cast<std::ptrdiff_t>(from);
-    std::rotate(next.begin() + static_cast<std::ptrdiff_t>(below(from)), at, at + 1);
-    Offsets o = put_down(buffers, next, tightest);
-    if (o.arena > current.arena) continue;
-    current = std::move(o), order = std::move(next);
+  const auto length = [&](std::size_t k) { return static_cast<double>(buffers[k].last) - buffers[k].first + 1; };
+  const auto size = [&](std::size_t k) { return static_cast<double>(buffers[k].bytes); };
+  attempt([&](std::size_t k) { return given[k].bytes; });
+  attempt([&](std::size_t k) { return std::pair(size(k), length(k)); });
+  attempt([&](std::size_t k) { return std::pair(length(k), size(k)); });
+  attempt([&](std::size_t k) { return std::pair(length(k) * size(k), size(k)); });
+  return best;
+}
+
+constexpr Strategy strategies[] = {
+    {Strategy::low_and_tight, Strategy::tight_long, true},
+    {Strategy::low, Strategy::long_tight, false},
+    {Strategy::low, Strategy::long_tight, true},
+    {Strategy::low_and_tight, Strategy::area, true},
+    {Strategy::low_and_tight, Strategy::tight_long, false},
+    {Strategy::tight, Strategy::tight_long, true},
+    {Strategy::low_and_tight, Strategy::long_tight, true},
+    {Strategy::anywhere, Strategy::tight_long, true},
+};
+
+// Lowers the arena from `best` towards `bound`; returns what is proved to be a lower bound. Each round first asks for
+// the bound itself, then halves what lies between, with every strategy, and four times the effort of the round before.
+std::int64_t search(std::span<const Lifetime> buffers, std::int64_t bound, double seconds, Offsets& best) {
+  using Clock = PlaceSearch::Clock;
+  const auto deadline =
+      Clock::now() + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(seconds));
+  const Sections sections(buffers);
+  PlaceSearch search(sections);
+  std::int64_t arena = arena_of(buffers, best);
+  for (std::int64_t nodes = 256; bound < arena; nodes *= 4) {
+    for (std::int64_t capacity = bound, unknown = bound - 1; unknown + 1 < arena && bound < arena;
+         capacity = unknown + (arena - unknown) / 2) {
+      PlaceSearch::End end = PlaceSearch::End::gave_up;
+      for (const Strategy& strategy : strategies)
+        if (end == PlaceSearch::End::gave_up) end = search.run(capacity, strategy, nodes, deadline);
+      if (end == PlaceSearch::End::found) best = search.offset(), arena = arena_of(buffers, best);
+      if (end == PlaceSearch::End::refuted) bound = capacity + 1;
+      if (end != PlaceSearch::End::found) unknown = std::max(unknown, capacity);
+      if (Clock::now() > deadline) return bound;
+      if (arena - unknown < arena / 256) break;  // the next round, rather than ever smaller steps
+    }
   }
-  order.insert(order.end(), rest.begin(), rest.end());
-  if (Offsets o = put_down(buffers, order, tightest); o.arena < best.arena) best = std::move(o);
+  return bound;
 }
 
 }  // namespace
@@ -82,8 +111,8 @@ void climb(std::span<const Lifetime> buffers, std::vector<int>& order, bool tigh
 std::int64_t lower_bound(std::span<const Lifetime> buffers, std::int64_t alignment) {
   std::map<std::int64_t, std::int64_t> change;  // of the bytes alive, by step
   for (const Lifetime& b : buffers) {
-    const std::int64_t bytes = (b.bytes + alignment - 1) / alignment * alignment;
-    change[b.first] += bytes, change[std::int64_t{b.last} + 1] -= bytes;
+    change[b.first] += aligned(b.bytes, alignment);
+    change[std::int64_t{b.last} + 1] -= aligned(b.bytes, alignment);
   }
   std::int64_t alive = 0, most = 0;
   for (const auto& [step, bytes] : change) most = std::max(most, alive += bytes);
@@ -92,51 +121,31 @@ std::int64_t lower_bound(std::span<const Lifetime> buffers, std::int64_t alignme
 
 Placement place(std::span<const Lifetime> buffers, const PlaceOptions& options) {
   if (options.alignment < 1) throw Error(ErrorKind::usage, "place: the alignment must be at least 1");
-  std::vector<Lifetime> aligned(buffers.begin(), buffers.end());
-  std::int64_t sum = 0;
-  for (std::size_t k = 0; k < aligned.size(); ++k) {
-    Lifetime& b = aligned[k];
+  std::vector<Lifetime> given, units;  // those with bytes; in units of what divides all their aligned sizes
+  std::vector<std::size_t> index;
+  std::int64_t sum = 0, unit = 0;
+  for (std::size_t k = 0; k < buffers.size(); ++k) {
+    const Lifetime& b = buffers[k];
     constexpr std::int64_t most = std::int64_t{1} << 62;
     if (b.bytes < 0 || b.last < b.first)
       throw Error(ErrorKind::usage, "place: buffer " + std::to_string(k) + " has a negative size or lifetime");
-    if (b.bytes > most - options.alignment || (sum += b.bytes + options.alignment) > most)
+    if (b.bytes > most - options.alignment || (sum += aligned(b.bytes, options.alignment)) > most)
       throw Error(ErrorKind::memory,
                   "place: the buffers need more than 2^62 bytes together; use a smaller size or batch");
-    b.bytes = (b.bytes + options.alignment - 1) / options.alignment * options.alignment;
+    if (!b.bytes) continue;
+    given.push_back(b), index.push_back(k);
+    units.push_back({b.first, b.last, aligned(b.bytes, options.alignment)});
+    unit = std::gcd(unit, units.back().bytes);
   }
-  const std::int64_t bound = lower_bound(aligned, options.alignment);
-
-  std::vector<int> order;
-  for (std::size_t k = 0; k < aligned.size(); ++k)
-    if (aligned[k].bytes) order.push_back(static_cast<int>(k));
-  const auto span = [&](int k) {
-    return double(aligned[static_cast<std::size_t>(k)].last) - aligned[static_cast<std::size_t>(k)].first + 1;
-  };
-  const auto size = [&](int k) { return double(aligned[static_cast<std::size_t>(k)].bytes); };
-  Offsets best;
-  std::vector<int> best_order;
-  std::vector<std::vector<int>> starts;
-  best.arena = sum + 1;
-  const auto attempt = [&](auto&& weight) {
-    std::sort(order.begin(), order.end());
-    std::stable_sort(order.begin(), order.end(), [&](int a, int b) { return weight(a) > weight(b); });
-    starts.push_back(order);
-    for (bool tightest : {false, true})
-      if (Offsets o = put_down(aligned, order, tightest); o.arena < best.arena) best = std::move(o), best_order = order;
-  };
-  attempt([&](int k) { return std::pair(span(k), size(k)); });
-  attempt([&](int k) { return std::pair(span(k) * size(k), size(k)); });
-  attempt([&](int k) { return std::pair(size(k), span(k)); });
-  attempt([&](int k) { return buffers[static_cast<std::size_t>(k)].bytes; });
-  // Work is counted, not timed, so that the result is always the same: about options.seconds in all.
-  const double work = 4e7 * options.seconds;
-  starts.insert(starts.begin(), best_order);
-  for (std::vector<int>& start : starts)
-    for (bool tightest : {false, true})
-      for (const std::int64_t smallest : {bound / 128, std::int64_t{0}})  // the large ones first
-        if (best.arena > bound) climb(aligned, start, tightest, bound, smallest, work, best);
-  for (std::int64_t& o : best.offset) o = std::max<std::int64_t>(o, 0);
-  return {std::move(best.offset), best.arena, bound, best.arena == bound};
+  Placement result{Offsets(buffers.size()), 0, lower_bound(buffers, options.alignment), true};
+  if (units.empty()) return result;
+  for (Lifetime& b : units) b.bytes /= unit;
+  Offsets offset = in_simple_orders(units, given);
+  const std::int64_t proved = search(units, result.lower_bound_bytes / unit, options.seconds, offset);
+  result.arena_bytes = arena_of(units, offset) * unit;
+  result.optimal = result.arena_bytes == proved * unit;
+  for (std::size_t k = 0; k < units.size(); ++k) result.offset[index[k]] = offset[k] * unit;
+  return result;
 }
 
 }  // namespace fathom
