@@ -258,6 +258,8 @@ int main(int argc, char** argv) {
   inspect_command->add_flag("--fused", fused, "the default");
   inspect_command->add_flag("--unfused", inspect_flags.unfused, "every layer on its own");
   inspect_command->add_flag("--direct", inspect_flags.direct, "convolve enlarged maps at full size, not by products at the small one");
+  bool finite = false;
+  inspect_command->add_flag("--finite", finite, "of a model file: read every weight first, and name those with NaN or infinity");
   inspect_command->add_flag("--layers", inspect_flags.layers, "also the graph before passes, and why faster kernels refused");
   inspect_command->add_flag("--json", inspect_flags.json);
 
@@ -285,6 +287,11 @@ int main(int argc, char** argv) {
   return cli::run(app, argc, argv, [&] {
     if (*list_command) return list(list_json);
     if (*synthesize_command) return synthesize(name, seed, out, half);
+    if (*inspect_command && finite) {
+      std::string found;
+      for (const std::string& tensor : check_finite(load_model_file(inspect_flags.model))) found += (found.empty() ? "" : "; ") + tensor;
+      if (!found.empty()) throw Error(ErrorKind::model, inspect_flags.model + ": " + found);
+    }
     if (*inspect_command) return inspect(inspect_flags);
     if (*run_command) return run_to(cli::open_engine(model, flags.options()), in_path, out_path, outputs);
     if (*verify_command) return verify(cli::open_engine(model, flags.options()), in_path, tolerance);

@@ -157,6 +157,10 @@ class Programs(unittest.TestCase):
         text = json.dumps(header).encode()
         with open(self.path("bad.safetensors"), "wb") as file:
             file.write(struct.pack("<Q", len(text)) + text + data[8 + size :])
+        with open(self.path("nan.safetensors"), "wb") as file:
+            file.write(data[:-4] + struct.pack("<f", float("nan")))
+        self.run_program(WEIGHTS, "inspect", "m.safetensors", "--finite")
+        self.fails(WEIGHTS, "inspect", "nan.safetensors", "--finite", says=["nan.safetensors", "1 of", "not finite"])
         self.fails(WEIGHTS, "inspect", "bad.safetensors", says=["decoder.head.weight", "missing", "surplus.weight", "surplus"])
 
     def test_bench_measures_speed_and_memory(self):
