@@ -181,13 +181,17 @@ void build_rows(const ConvTask& t, Step& step) {
   const bool scaled_weights = conv.gate_on_weights;
 
   // Rows of output at a time: their input stays in the second cache, and every thread gets some. Where there are fewer
-  // rows than threads, blocks of channels are shared out too.
+  // rows than threads, or more weights than input, blocks of channels are shared out instead.
   constexpr std::int64_t cache_floats = 1 << 18;
-  std::int64_t rows = std::max<std::int64_t>(1, (conv.oh + threads - 1) / threads);
+  const std::int64_t block_count = static_cast<std::int64_t>(conv.blocks.size());
+  const bool gathers = std::any_of(conv.sources.begin(), conv.sources.end(),
+                                   [](const RowSource& s) { return s.kind == RowSource::Kind::gathered; });
+  const bool by_blocks = !gathers && block_count >= threads && conv.weight_floats > 2 * t.c * t.h * t.w;
+  std::int64_t rows = by_blocks ? conv.oh : std::max<std::int64_t>(1, (conv.oh + threads - 1) / threads);
   while (rows > 8 && t.rows_under(rows) * t.w * t.c > cache_floats) rows = (rows + 1) / 2;
   if (conv.phases == 2 || conv.low_first) rows += rows % 2;
-  const std::int64_t strips = (conv.oh + rows - 1) / rows, block_count = static_cast<std::int64_t>(conv.blocks.size());
-  std::int64_t parts = 1;
+  const std::int64_t strips = (conv.oh + rows - 1) / rows;
+  std::int64_t parts = by_blocks ? threads : 1;
   while (images * strips * parts < threads && parts < block_count) ++parts;
   const std::int64_t blocks_per_part = (block_count + parts - 1) / parts;
 
