@@ -16,6 +16,8 @@ class Backend {
   virtual std::string name() const = 0;  // "CPU, 2 threads"
   virtual Fusions fusions() const = 0;
   virtual StorageRules rules() const = 0;
+  // Types and padding of every value, as this device wants them; inputs and outputs stay as they are.
+  virtual Graph choose_types(Graph graph) const { return graph; }
   // Packs weights, chooses a kernel, asks for workspace. Thread-safe.
   virtual Step prepare(const Op& op, const NodeIo& io) = 0;
   // Memory of the device for an arena; throws Error{memory}.

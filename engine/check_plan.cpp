@@ -16,7 +16,7 @@ struct Runs {
 };
 
 Runs whole(const Desc& desc, std::int64_t offset) {
-  return {offset, desc.elements() ? 1 : 0, desc.span_bytes(), desc.span_bytes()};
+  return {offset, desc.elements() ? 1 : 0, desc.storage_bytes(), desc.storage_bytes()};
 }
 
 // A slice of the channels of a channels-last tensor: one run per pixel.
@@ -100,7 +100,7 @@ class Checker {
     if (s.external ? s.root != id : s.root >= 0 && layout_.values[static_cast<std::size_t>(s.root)].external)
       fail("value " + quoted(v) + " shares the caller's memory with " + quoted({s.root}));
     if (!in_arena(v)) return;
-    check_inside(plan_.value_offset[at(v)], plan_.value_offset[at(v)] + s.desc.span_bytes(), "value " + quoted(v));
+    check_inside(plan_.value_offset[at(v)], plan_.value_offset[at(v)] + (s.root == id ? s.desc.storage_bytes() : s.desc.span_bytes()), "value " + quoted(v));
     if (plan_.value_offset[at(v)] != plan_.value_offset[static_cast<std::size_t>(s.root)] + s.offset)
       fail("value " + quoted(v) + " does not lie where its storage " + quoted({s.root}) + " has it");
     if (s.root == id && plan_.value_offset[at(v)] % 64) fail("value " + quoted(v) + " is not aligned to 64 bytes");

@@ -98,6 +98,10 @@ class Layouter {
     return true;
   }
 
+  bool slice_fits(Value v, std::int64_t lo) const {
+    return lo % rules_.slice_channels == 0 && desc(v).c() % rules_.slice_channels == 0;
+  }
+
   // Whether channels from lo on are free for v as long as it is read, apart from what `partner` holds there.
   bool is_free(Value v, int root, std::int64_t lo, int partner) const {
     return std::all_of(pieces_[at(root)].begin(), pieces_[at(root)].end(), [&](const Piece& z) {
@@ -118,7 +122,7 @@ class Layouter {
                                                 desc(x).is_dense_nhwc() && desc(y).is_dense_nhwc());
       if (!open(x) || !alike || end_[at(x)] != t || std::count(node.in.begin(), node.in.end(), x) != 1) continue;
       if (is_view(producer_[at(x)])) continue;  // costs nothing where it is
-      if (is_slice(x, root) && !touched_as_slice(x, -1)) continue;
+      if (is_slice(x, root) && !(touched_as_slice(x, -1) && slice_fits(x, lo_[at(y)]))) continue;
       if (!is_free(x, root, lo_[at(y)], y.id)) continue;
       settle(x, root, lo_[at(y)]);
       result_.in_place[at(t)] = k;
@@ -139,7 +143,7 @@ class Layouter {
           producer_[at(x)] >= 0 && root_[at(x)] == root && lo_[at(x)] == lo && !result_.values[at(x)].external;
       if (there) continue;
       const bool takes = !copied_.contains({t, static_cast<int>(k)}) && open(x) && desc(x).dtype == desc(y).dtype &&
-                         desc(y).is_dense_nhwc() && touched_as_slice(x, t) && is_free(x, root, lo, y.id);
+                         desc(y).is_dense_nhwc() && touched_as_slice(x, t) && slice_fits(x, lo) && is_free(x, root, lo, y.id);
       takes ? carve(x, root, lo, y) : void(all = false);
     }
     result_.skipped[at(t)] = all;
@@ -175,7 +179,7 @@ class Layouter {
       if (root_[at(node.in[k])] != root || lo_[at(node.in[k])] != lo || copied_.contains({t, static_cast<int>(k)}))
         return false;
     const std::int64_t begin = lo - desc(y).c();
-    return (!is_slice(y, root) || touched_as_slice(y, -1)) &&
+    return (!is_slice(y, root) || (touched_as_slice(y, -1) && slice_fits(y, begin))) &&
            std::none_of(pieces_[at(root)].begin(), pieces_[at(root)].end(), [&](const Piece& z) {
              return z.lo < lo && begin < z.hi && z.from >= t && z.from <= end_[at(y)];
            });
@@ -198,7 +202,7 @@ class Layouter {
     const Desc& whole = graph_.values[at(storage.root)].desc;
     storage.offset = lo_[at(id)] * size_of(whole.dtype);
     if (whole.c() != storage.desc.c())
-      storage.desc.stride = Desc::nhwc(whole.n(), whole.c(), whole.h(), whole.w()).stride;
+      storage.desc.stride = whole.stride;
   }
 
   const Graph& graph_;

@@ -87,6 +87,17 @@ std::int64_t nearest_index(std::int64_t i, std::int64_t in, std::int64_t out) {
   return std::min(static_cast<std::int64_t>(static_cast<float>(i) * ratio), in - 1);
 }
 
+namespace {
+// A photograph is normalised as it is read, and nothing else is.
+void expect_normalised(const Source& source, const Desc& x, bool gated) {
+  const auto fits = [&](const std::vector<float>& list) { return list.size() == 1 || list.size() == static_cast<std::size_t>(x.c()); };
+  const bool given = !source.mean.empty() || !source.std.empty();
+  if ((x.dtype == DType::u8) != given) disagree(given ? "a mean and std are for a photograph (u8)" : "a photograph (u8) as source needs a mean and std");
+  if (given && (gated || !fits(source.mean) || !fits(source.std) || source.resize.mode != ResizeMode::none))
+    disagree("a photograph as source takes one mean and std, or one for each channel, no resize and no gate");
+}
+}  // namespace
+
 Desc Conv2d::infer(Descs in) const {
   if (sources.empty()) disagree("a convolution needs a source");
   expect_inputs(in, sources.size() + gate + residual + 1 + bias);
@@ -95,6 +106,7 @@ Desc Conv2d::infer(Descs in) const {
   Desc x;
   for (std::size_t k = 0; k < sources.size(); ++k) {
     const Desc source = sources[k].resize.infer(role.sources.subspan(k, 1));
+    expect_normalised(sources[k], role.sources[k], gate);
     expect_room(source, padding, sources[k].pad_mode);
     if (k == 0) {
       x = source;

@@ -91,13 +91,17 @@ struct Resize {
 // floor(i in/out) with the ratio and the product rounded to float, as PyTorch has it: 41 (2/82) is 0.99999994 and reads 0.
 std::int64_t nearest_index(std::int64_t i, std::int64_t in, std::int64_t out);
 
-// How a convolution reads one of its data inputs: resized first, then padded, then concatenated along channels.
+// How a convolution reads one of its data inputs: resized first, then padded, then concatenated along channels. A source
+// with a mean and std is a photograph (u8), read as a Preprocess would: the padding's zeros are not normalised.
 struct Source {
   Resize resize;
   PadMode pad_mode = PadMode::zeros;
+  std::vector<float> mean, std;  // both empty, or as in Preprocess; then without resize
 
   template <class Self, class F>
-  static void fields(Self& self, F&& f) { f("resize", self.resize), f("pad_mode", self.pad_mode); }
+  static void fields(Self& self, F&& f) {
+    f("resize", self.resize), f("pad_mode", self.pad_mode), f("mean", self.mean), f("std", self.std);
+  }
   bool operator==(const Source&) const = default;
 };
 

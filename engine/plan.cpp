@@ -15,7 +15,7 @@ std::vector<Lifetime> lifetimes(const Graph& graph, const Layout& layout) {
     const Storage& storage = layout.values[at(v.id)];
     if (storage.root < 0 || storage.external) return;
     Lifetime& life = lives[at(storage.root)];
-    if (!life.bytes) life = {t, t, graph.values[at(storage.root)].desc.span_bytes()};
+    if (!life.bytes) life = {t, t, graph.values[at(storage.root)].desc.storage_bytes()};
     life.first = std::min(life.first, t), life.last = std::max(life.last, t);
   };
   const int nodes = static_cast<int>(graph.nodes.size());
@@ -51,7 +51,7 @@ MemoryPlan plan(const Graph& graph, const Layout& layout, std::span<const std::i
                                               : -1);
     if (placed_here)
       result.sum_bytes +=
-          (graph.values[v].desc.span_bytes() + options.alignment - 1) / options.alignment * options.alignment;
+          (graph.values[v].desc.storage_bytes() + options.alignment - 1) / options.alignment * options.alignment;
   }
   result.workspace_offset.assign(placed.offset.begin() + static_cast<std::ptrdiff_t>(graph.values.size()),
                                  placed.offset.end());

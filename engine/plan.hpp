@@ -45,6 +45,8 @@ struct StorageRules {
   std::function<bool(const Graph&, const Node&)> writes_slice;
   // Whether a node can read that input (by position) where it is such a slice.
   std::function<bool(const Graph&, const Node&, int)> reads_slice;
+  // A slice begins at a multiple of so many channels, and has that many or a multiple: for kernels with wide accesses.
+  std::int64_t slice_channels = 1;
 };
 
 // The storage of one value: bytes [offset, offset + span) of its root's storage. A root is its own root.

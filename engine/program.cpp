@@ -40,7 +40,7 @@ Program compile(Graph graph, Backend& backend, const CompileOptions& options) {
   Fusions fusions = backend.fusions();
   fusions.products = fusions.products && options.low_products;
   if (options.fuse) graph = fuse(std::move(graph), fusions);
-  graph = finish_outputs(std::move(graph));
+  graph = backend.choose_types(finish_outputs(std::move(graph)));
   const StorageRules rules = backend.rules();
   graph = order_for_memory(graph, rules);
   program.layout = layout(graph, rules);

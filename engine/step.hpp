@@ -38,6 +38,7 @@ struct RunArgs {
   void* const* data;     // the address of every value by id; constants have none
   std::byte* workspace;  // Step::workspace_bytes, aligned to 64
   void* stream;          // cudaStream_t on a GPU, null on the CPU
+  unsigned* counters = nullptr;  // Step::counters, zero before and after each step; of the session, in device memory
 
   template <class T>
   T* pointer(const Operand& o) const { return static_cast<T*>(data[o.id]); }
@@ -53,6 +54,7 @@ struct Step {
   double flops = 0;                  // two per multiply-add
   double bytes = 0;                  // that must move, each operand once
   std::int64_t workspace_bytes = 0;
+  int counters = 0;
   std::function<void(const RunArgs&)> run;
 };
 

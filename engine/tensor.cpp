@@ -1,5 +1,6 @@
 #include "engine/tensor.hpp"
 
+#include <algorithm>
 #include <bit>
 #include <cstdlib>
 #include <utility>
@@ -55,6 +56,11 @@ std::int64_t Desc::span_bytes() const {
     last += (extent[r] - 1) * stride[r];
   }
   return (last + 1) * size_of(dtype);
+}
+
+std::int64_t Desc::storage_bytes() const {
+  const std::int64_t padding = rank == 4 && stride[1] == 1 ? std::max<std::int64_t>(stride[3] - extent[1], 0) : 0;
+  return span_bytes() + (padding && elements() ? padding * size_of(dtype) : 0);
 }
 
 namespace {

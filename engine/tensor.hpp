@@ -39,6 +39,7 @@ struct Desc {
   std::int64_t w() const { return extent[3]; }
   std::int64_t elements() const;
   std::int64_t span_bytes() const;  // from the first byte to just past the last one, gaps included
+  std::int64_t storage_bytes() const;  // the same, with the padding of the last pixel
   bool is_dense_nhwc() const;       // channels-last without gaps (strides of extents of 1 do not matter)
   bool is_dense() const;            // row-major in logical order without gaps
   bool same_extents(const Desc& other) const { return rank == other.rank && extent == other.extent; }

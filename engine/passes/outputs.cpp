@@ -69,6 +69,7 @@ Graph fuse(Graph graph, const Fusions& fusions) {
   if (fusions.padding) graph = merge_padding(std::move(graph));
   if (fusions.gate) graph = merge_gates(std::move(graph));
   if (fusions.gather) graph = gather_sources(std::move(graph));
+  if (fusions.preprocess) graph = merge_preprocess(std::move(graph));
   if (fusions.products) graph = lower_products(std::move(graph));
   if (fusions.epilogue) graph = merge_epilogue(std::move(graph));
   return graph;

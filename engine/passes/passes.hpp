@@ -9,6 +9,7 @@ namespace fathom {
 
 // What a backend's Conv2d can take on besides the plain convolution.
 struct Fusions {
+  bool preprocess = true;  // a photograph (u8) as source, normalised on the way in
   bool padding = true;   // reflection and replication instead of zeros
   bool epilogue = true;  // a residual, then an activation of any kind, where the result is stored
   bool gather = true;    // several sources, resized on the way in
@@ -20,6 +21,8 @@ struct Fusions {
 Graph fold_batch_norm(Graph graph);
 // 2. pad -> conv: the convolution reads beyond the border itself.
 Graph merge_padding(Graph graph);
+// 2b. preprocess -> conv: the convolution reads the photograph itself, where nothing but convolutions does.
+Graph merge_preprocess(Graph graph);
 // 3. conv -> (add ->) activation: bias, residual and activation are applied where the result is stored.
 Graph merge_epilogue(Graph graph);
 // 4. resize, concat -> conv: the convolution gathers its sources; neither the enlarged nor the joined map is stored.
@@ -37,6 +40,10 @@ Graph select_outputs(Graph graph, const std::vector<std::string>& names);
 // Makes every output a value of its own, laid out as the caller wants it (N, C, H, W): many-channel outputs and outputs
 // that are used twice get a Reshape that copies them out.
 Graph finish_outputs(Graph graph);
+
+// Types and padding of a GPU's fp16: maps are halves, those of 8 channels and more with each pixel padded to a multiple of
+// 8; one-channel maps (depth, disparity, guides), means and gates, and outputs stay float32.
+Graph store_halves(Graph graph);
 
 // All passes that a backend can use, in order.
 Graph fuse(Graph graph, const Fusions& fusions);

@@ -47,6 +47,20 @@ void gather(const Gathered& x, std::int64_t first_channel, const View<const floa
       }
 }
 
+// The same of a photograph: x = pad((source / 255 - mean[c]) / std[c])
+void gather(const Gathered& x, std::int64_t first_channel, const View<const std::uint8_t, 4>& photo, const MapTaps& taps,
+            const Source& source, std::int64_t n) {
+  const auto of = [](const std::vector<float>& list, std::int64_t c) { return list[list.size() == 1 ? 0 : static_cast<std::size_t>(c)]; };
+  for (std::size_t i = 0; i < taps.rows.size(); ++i)
+    for (std::size_t j = 0; j < taps.cols.size(); ++j)
+      for (std::int64_t c = 0; c < photo.extent[1]; ++c) {
+        const Tap &row = taps.rows[i], &col = taps.cols[j];
+        const bool outside = row.first < 0 || col.first < 0;
+        x(static_cast<std::int64_t>(i), static_cast<std::int64_t>(j), first_channel + c) =
+            outside ? 0 : static_cast<float>((photo(n, c, row.first, col.first) / 255.0 - of(source.mean, c)) / of(source.std, c));
+      }
+}
+
 // window[k][p] = what tap k = (c, a, b) of the kernel sees of this group at output position start + p
 // (positions past the end repeat the last one; they are not stored)
 void copy_windows(double* window, const Gathered& x, const Geometry& g, std::int64_t group, std::int64_t start) {
@@ -81,10 +95,10 @@ Step prepare(const Conv2d& op, const NodeIo& io, ReferenceBackend&) {
   std::vector<MapTaps> taps;  // of each source: its resize, then its padding
   std::int64_t channels = 0;
   for (std::size_t k = 0; k < op.sources.size(); ++k) {
-    const auto& [resize, pad_mode] = op.sources[k];
+    const Resize& resize = op.sources[k].resize;
     const Desc& x = role.sources[k].desc;
     sources.emplace_back(role.sources[k]);
-    taps.push_back(pad(taps_of(resize, x, resize.infer({&x, 1})), op.padding, pad_mode));
+    taps.push_back(pad(taps_of(resize, x, resize.infer({&x, 1})), op.padding, op.sources[k].pad_mode));
     channels += x.c();
   }
   const Desc &w = role.weight.desc, &y = io.out.desc;
@@ -102,7 +116,7 @@ Step prepare(const Conv2d& op, const NodeIo& io, ReferenceBackend&) {
   const std::int64_t window_bytes = g.window() * strip * static_cast<std::int64_t>(sizeof(double));
   step.workspace_bytes = window_bytes + g.height * g.width * g.channels * static_cast<std::int64_t>(sizeof(float));
 
-  step.run = [op, g, window_bytes, sources, taps, weight_in = Input(role.weight), bias_in = Input(role.bias),
+  step.run = [op, g, window_bytes, sources, taps, operands = io.in, weight_in = Input(role.weight), bias_in = Input(role.bias),
               gate_in = Input(role.gate), residual_in = Input(role.residual), out = io.out](const RunArgs& args) {
     const View<const float, 4> weight = weight_in(args), bias = bias_in(args), gate = gate_in(args);
     const View<const float, 4> residual = residual_in(args);
@@ -119,9 +133,12 @@ Step prepare(const Conv2d& op, const NodeIo& io, ReferenceBackend&) {
     for (std::int64_t n = 0; n < y.extent[0]; ++n) {
       std::int64_t first_channel = 0;
       for (std::size_t k = 0; k < sources.size(); ++k) {
-        const View<const float, 4> source = sources[k](args);
-        gather(x, first_channel, source, taps[k], gate_in ? &gate : nullptr, n);
-        first_channel += source.extent[1];
+        const Operand& from = operands[k];
+        if (from.desc.dtype == DType::u8)
+          gather(x, first_channel, args.view<const std::uint8_t>(from), taps[k], op.sources[k], n);
+        else
+          gather(x, first_channel, sources[k](args), taps[k], gate_in ? &gate : nullptr, n);
+        first_channel += from.desc.c();
       }
       for (std::int64_t start = 0; start < g.positions; start += strip)
         for (std::int64_t group = 0; group < op.groups; ++group) {

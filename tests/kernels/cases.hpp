@@ -75,6 +75,11 @@ std::vector<Case> cases_for<Preprocess>();
 template <>
 std::vector<Case> cases_for<DisparityToDepth>();
 
+// Convolutions of enlarged maps, their products taken at the small size: for backends with the fusion `products`.
+std::vector<Case> low_products_cases();
+// Convolutions that read photographs (u8) themselves: for backends with the fusion `preprocess`.
+std::vector<Case> photograph_cases();
+
 // The tables of all alternatives of Op, in their order.
 std::vector<Case> all_cases();
 

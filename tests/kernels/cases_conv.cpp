@@ -162,31 +162,6 @@ void add_padding_modes(std::vector<Case>& t) {
       conv("replicate_padding_4", {.padding = 4, .sources = {source(PadMode::replicate)}}, {map(1, 3, 2, 3)}, 4, 3));
 }
 
-// Enlarged maps whose products are taken at their own size: the same sum, however it is made.
-void add_low_products(std::vector<Case>& t) {
-  const auto up = [](int h, int w, bool align) {
-    Source s;
-    s.resize = {.mode = ResizeMode::bilinear, .size = {h, w}, .align_corners = align};
-    return s;
-  };
-  const auto lowered = [&](const std::string& name, Conv2d op, const Desc& x, int out, int kernel) {
-    op.low_products = true;
-    t.push_back(conv("low_products_" + name, std::move(op), {x}, out, kernel));
-  };
-  for (const bool align : {false, true}) {
-    const std::string name = align ? "_align" : "";
-    lowered("5x5" + name, {.padding = 2, .sources = {up(10, 14, align)}}, map(2, 9, 5, 7), 4, 5);
-    lowered("uneven" + name, {.padding = 2, .bias = true, .sources = {up(19, 23, align)}, .activation = {ActivationKind::relu}}, map(1, 33, 7, 5), 16, 5);
-    lowered("smaller" + name, {.padding = 1, .sources = {up(5, 6, align)}}, map(1, 8, 9, 11), 3, 3);
-  }
-  lowered("residual", {.padding = 2, .bias = true, .sources = {up(12, 16, true)}, .residual = true, .activation = {ActivationKind::relu}}, map(3, 16, 6, 8), 8, 5);
-  lowered("chunks", {.padding = 1, .sources = {up(80, 60, true)}}, map(1, 3, 40, 30), 5, 3);
-  lowered("large_factor", {.padding = 2, .sources = {up(33, 48, true)}}, map(1, 31, 2, 3), 16, 5);
-  lowered("no_padding", {.sources = {up(9, 8, false)}}, map(1, 4, 4, 4), 6, 3);
-  lowered("asymmetric", {.padding = {3, 0, 1, 2}, .sources = {up(8, 9, false)}}, map(1, 5, 4, 3), 7, 3);
-  lowered("of_one_pixel", {.padding = 2, .sources = {up(4, 6, true)}}, map(1, 6, 1, 1), 3, 5);
-}
-
 void add_sources(std::vector<Case>& t) {
   const Source plain, reflect = source(PadMode::reflect);
   t.push_back(
@@ -253,6 +228,51 @@ void add_sources(std::vector<Case>& t) {
 }
 
 }  // namespace
+
+// Enlarged maps whose products are taken at their own size: the same sum, however it is made.
+std::vector<Case> low_products_cases() {
+  std::vector<Case> t;
+  const auto up = [](int h, int w, bool align) {
+    Source s;
+    s.resize = {.mode = ResizeMode::bilinear, .size = {h, w}, .align_corners = align};
+    return s;
+  };
+  const auto lowered = [&](const std::string& name, Conv2d op, const Desc& x, int out, int kernel) {
+    op.low_products = true;
+    t.push_back(conv("low_products_" + name, std::move(op), {x}, out, kernel));
+  };
+  for (const bool align : {false, true}) {
+    const std::string name = align ? "_align" : "";
+    lowered("5x5" + name, {.padding = 2, .sources = {up(10, 14, align)}}, map(2, 9, 5, 7), 4, 5);
+    lowered("uneven" + name, {.padding = 2, .bias = true, .sources = {up(19, 23, align)}, .activation = {ActivationKind::relu}}, map(1, 33, 7, 5), 16, 5);
+    lowered("smaller" + name, {.padding = 1, .sources = {up(5, 6, align)}}, map(1, 8, 9, 11), 3, 3);
+  }
+  lowered("residual", {.padding = 2, .bias = true, .sources = {up(12, 16, true)}, .residual = true, .activation = {ActivationKind::relu}}, map(3, 16, 6, 8), 8, 5);
+  lowered("chunks", {.padding = 1, .sources = {up(80, 60, true)}}, map(1, 3, 40, 30), 5, 3);
+  lowered("large_factor", {.padding = 2, .sources = {up(33, 48, true)}}, map(1, 31, 2, 3), 16, 5);
+  lowered("no_padding", {.sources = {up(9, 8, false)}}, map(1, 4, 4, 4), 6, 3);
+  lowered("asymmetric", {.padding = {3, 0, 1, 2}, .sources = {up(8, 9, false)}}, map(1, 5, 4, 3), 7, 3);
+  lowered("of_one_pixel", {.padding = 2, .sources = {up(4, 6, true)}}, map(1, 6, 1, 1), 3, 5);
+  return t;
+}
+
+std::vector<Case> photograph_cases() {
+  const Source photo{.mean = {0.485f, 0.456f, 0.406f}, .std = {0.229f, 0.224f, 0.225f}};
+  const Source reflected{.pad_mode = PadMode::reflect, .mean = {0.45f}, .std = {0.225f}};
+  std::vector<Case> t;
+  const auto add = [&](const std::string& name, Conv2d op, std::vector<Desc> maps, int out, Size2 kernel) {
+    maps[0].dtype = DType::u8;
+    Case c = conv("photograph_" + name, std::move(op), std::move(maps), out, kernel);
+    c.low = 0, c.high = 256;
+    t.push_back(std::move(c));
+  };
+  add("stem_7x7", {.stride = 2, .padding = 3, .bias = true, .sources = {photo}, .activation = {ActivationKind::relu}}, {map(2, 3, 17, 23)}, 32, 7);
+  add("stem_3x3", {.stride = 2, .padding = 1, .sources = {photo}, .activation = {ActivationKind::hard_swish}}, {map(1, 3, 12, 9)}, 16, 3);
+  add("reflect", {.padding = 1, .bias = true, .sources = {reflected}}, {map(1, 3, 6, 7)}, 5, 3);
+  add("no_padding", {.sources = {photo}}, {map(1, 3, 5, 1)}, 3, 1);
+  add("beside_a_map", {.padding = 2, .sources = {photo, {}}}, {map(1, 3, 6, 5), map(1, 9, 6, 5)}, 8, 5);
+  return t;
+}
 
 template <>
 std::vector<Case> cases_for<Conv2d>() {

@@ -3,6 +3,7 @@
 // write is found.
 #pragma once
 
+#include <algorithm>
 #include <cstring>
 #include <stdexcept>
 #include <string>
@@ -17,6 +18,7 @@ struct RunOptions {
   // Maps lie in a wider tensor, as concat sources do: channel 0 is its channel `lead`, and `tail` channels follow.
   std::int64_t lead = 0, tail = 0;
   int in_place = -1;  // the input whose storage the output takes, -1: none
+  std::int64_t slice_channels = 1;  // only maps of a multiple of so many channels lie so
 };
 
 struct RunResult {
@@ -46,42 +48,74 @@ class Guarded {
 
   Guarded(const Desc& desc, const RunOptions& options) : desc(desc) {
     std::int64_t before = 0;
-    if (desc.rank == 4 && (options.lead || options.tail)) {
+    sliced = desc.rank == 4 && (options.lead || options.tail) && desc.c() % options.slice_channels == 0;
+    if (sliced) {
       const std::int64_t wide = options.lead + desc.c() + options.tail;
       this->desc.stride = {wide * desc.h() * desc.w(), 1, wide * desc.w(), wide};
       before = options.lead * size_of(desc.dtype);
     }
     begin = guard_bytes + before;
     image.assign(
-        static_cast<std::size_t>(begin + this->desc.span_bytes() + options.tail * size_of(desc.dtype) + guard_bytes),
+        static_cast<std::size_t>(begin + (sliced ? this->desc.span_bytes() + options.tail * size_of(desc.dtype) : desc.storage_bytes()) +
+                                 guard_bytes),
         pattern);
   }
 
   void write(const std::vector<float>& values) {
     for_each_element([&](std::size_t k, std::byte* at) {
-      if (desc.dtype == DType::u8) {
-        *at = static_cast<std::byte>(values[k]);
-      } else {
-        std::memcpy(at, &values[k], sizeof(float));
+      const std::uint16_t half = float_to_half(values[k]);
+      switch (desc.dtype) {
+        case DType::u8: *at = static_cast<std::byte>(values[k]); break;
+        case DType::f16: std::memcpy(at, &half, sizeof half); break;
+        default: std::memcpy(at, &values[k], sizeof(float));
       }
     });
+    for_each_padding([](std::byte* at, std::size_t bytes) { std::memset(at, 0, bytes); });
   }
   std::vector<float> read() {
     std::vector<float> values(static_cast<std::size_t>(desc.elements()));
-    for_each_element([&](std::size_t k, std::byte* at) { std::memcpy(&values[k], at, sizeof(float)); });
+    for_each_element([&](std::size_t k, std::byte* at) {
+      std::uint16_t half = 0;
+      if (desc.dtype == DType::f16)
+        std::memcpy(&half, at, sizeof half), values[k] = half_to_float(half);
+      else
+        std::memcpy(&values[k], at, sizeof(float));
+    });
     return values;
+  }
+  // What pads the pixels of a map must be zeros.
+  bool padding_is_zero() {
+    bool zero = true;
+    for_each_padding([&](std::byte* at, std::size_t bytes) {
+      zero = zero && std::all_of(at, at + bytes, [](std::byte b) { return b == std::byte{0}; });
+    });
+    return zero;
   }
   // Back to sentinels: what is left is what must not change.
   void blank() {
     for_each_element(
         [&](std::size_t, std::byte* at) { std::memset(at, 0xFF, static_cast<std::size_t>(size_of(desc.dtype))); });
+    for_each_padding([](std::byte* at, std::size_t bytes) { std::memset(at, 0xFF, bytes); });
   }
 
   Desc desc;
+  bool sliced = false;
   std::int64_t begin = 0;  // of the tensor, in bytes
   std::vector<std::byte> image;
 
  private:
+  // f(address, bytes) of what lies behind the channels of each pixel, where pixels are padded
+  template <class F>
+  void for_each_padding(F&& f) {
+    const std::int64_t size = size_of(desc.dtype), pad = desc.rank == 4 ? desc.stride[3] - desc.c() : 0;
+    if (sliced || pad <= 0 || desc.dtype != DType::f16) return;
+    for (std::int64_t n = 0; n < desc.n(); ++n)
+      for (std::int64_t h = 0; h < desc.h(); ++h)
+        for (std::int64_t w = 0; w < desc.w(); ++w)
+          f(image.data() + begin + (n * desc.stride[0] + h * desc.stride[2] + w * desc.stride[3] + desc.c()) * size,
+            static_cast<std::size_t>(pad * size));
+  }
+
   template <class F>
   void for_each_element(F&& f) {
     std::size_t k = 0;
@@ -97,9 +131,10 @@ class Guarded {
 };
 
 // Throws std::runtime_error if a kernel wrote where it must not. `values`: one vector per input, in logical order.
+// `out_desc`: how the output is stored, where that is not what the op's shape rule says.
 template <class Backend, class Memory = HostMemory>
 RunResult run_op(const Case& c, const std::vector<std::vector<float>>& values, Backend& backend,
-                 const RunOptions& options = {}, Memory memory = {}) {
+                 const RunOptions& options = {}, Memory memory = {}, const Desc* out_desc = nullptr) {
   const std::size_t data = data_inputs(c.op, c.in.size());
   const auto damaged = [&](const std::string& what) {
     throw std::runtime_error(c.name + ": the kernel wrote " + what);
@@ -121,7 +156,7 @@ RunResult run_op(const Case& c, const std::vector<std::vector<float>>& values, B
     }
     io.in.push_back(std::move(operand));
   }
-  tensors.emplace_back(infer(c.op, c.in), options);
+  tensors.emplace_back(out_desc ? *out_desc : infer(c.op, c.in), options);
   io.out = {static_cast<int>(c.in.size()), tensors.back().desc, c.name, nullptr};
 
   RunResult result;
@@ -137,7 +172,9 @@ RunResult run_op(const Case& c, const std::vector<std::vector<float>>& values, B
     addresses[k < data ? k : c.in.size()] = static_cast<std::byte*>(buffers[k]) + tensors[k].begin;
   }
   auto* workspace_buffer = static_cast<std::byte*>(memory.put(workspace));
-  result.step.run({addresses.data(), workspace_buffer + Guarded::guard_bytes, memory.stream()});
+  std::vector<std::byte> counters(static_cast<std::size_t>(result.step.counters) * sizeof(unsigned));
+  void* const counter_buffer = memory.put(counters);
+  result.step.run({addresses.data(), workspace_buffer + Guarded::guard_bytes, memory.stream(), static_cast<unsigned*>(counter_buffer)});
 
   std::vector<std::byte> after;
   for (std::size_t k = 0; k < data; ++k) {
@@ -148,11 +185,14 @@ RunResult run_op(const Case& c, const std::vector<std::vector<float>>& values, B
   }
   Guarded& out = tensors.back();
   memory.get(buffers.back(), out.image);
-  result.desc = infer(c.op, c.in);
+  result.desc = tensors.back().desc;
   result.values = out.read();
+  if (!out.padding_is_zero()) damaged("something else than zeros into the padding of its output");
   out.blank();
   for (std::byte b : out.image)
     if (b != Guarded::pattern) damaged("outside its output");
+  memory.get(counter_buffer, counters);
+  if (std::any_of(counters.begin(), counters.end(), [](std::byte b) { return b != std::byte{0}; })) damaged("counters that it did not reset");
   memory.get(workspace_buffer, workspace);
   for (std::int64_t k = 0; k < Guarded::guard_bytes; ++k)
     if (workspace[static_cast<std::size_t>(k)] != Guarded::pattern ||

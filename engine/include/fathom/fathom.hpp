@@ -14,20 +14,12 @@
 #include <vector>
 
 #include "fathom/depth_map.hpp"
+#include "fathom/device.hpp"
 #include "fathom/error.hpp"
 #include "fathom/frame.hpp"
 #include "fathom/image.hpp"
 
 namespace fathom {
-
-enum class Device {
-  automatic,  // a GPU where there is one, else the CPU
-  cpu,
-  cuda,
-  reference,  // double accumulators, one thread: slow, for checking the others
-};
-
-enum class Precision { fp32, tf32, fp16 };  // tf32 and fp16: on a GPU only
 
 struct EngineOptions {
   Device device = Device::automatic;

@@ -1,0 +1,48 @@
+#include "engine/cuda/backend_cuda.hpp"
+
+#include "engine/tensor.hpp"
+#include "kernels/cuda/launch.cuh"
+
+namespace fathom {
+
+using gpu::check;
+
+GpuInfo GpuInfo::current() {
+  int device = 0;
+  cudaDeviceProp properties{};
+  check(cudaGetDevice(&device));
+  check(cudaGetDeviceProperties(&properties, device));
+  return {.name = properties.name,
+          .major = properties.major,
+          .minor = properties.minor,
+          .multiprocessors = properties.multiProcessorCount,
+          .shared_bytes = static_cast<std::int64_t>(properties.sharedMemPerBlockOptin),
+          .total_bytes = static_cast<std::int64_t>(properties.totalGlobalMem)};
+}
+
+CudaBackend::CudaBackend(GpuInfo gpu, Precision precision, bool planning)
+    : gpu_(std::move(gpu)), precision_(precision), planning_(planning) {}
+
+std::shared_ptr<const void> CudaBackend::packed(const std::string& key, std::int64_t bytes,
+                                                const std::function<void(std::byte*)>& fill) {
+  const std::lock_guard lock(mutex_);
+  if (const auto found = packed_.find(key); found != packed_.end()) return found->second;
+  std::shared_ptr<const void> made;
+  if (!planning_) {
+    const Buffer host(bytes);
+    fill(host.data());
+    void* device = nullptr;
+    check(cudaMalloc(&device, static_cast<std::size_t>(bytes)));
+    made = std::shared_ptr<const void>(device, [](const void* p) { cudaFree(const_cast<void*>(p)); });
+    check(cudaMemcpy(device, host.data(), static_cast<std::size_t>(bytes), cudaMemcpyHostToDevice));
+  }
+  packed_bytes_ += bytes;
+  return packed_[key] = std::move(made);
+}
+
+std::int64_t CudaBackend::packed_bytes() const {
+  const std::lock_guard lock(mutex_);
+  return packed_bytes_;
+}
+
+}  // namespace fathom

@@ -1,0 +1,51 @@
+// The CUDA backend: the GPU, the precision, and the packed weights in its memory that all programs of an engine share.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+
+#include "fathom/device.hpp"
+
+namespace fathom {
+
+// What kernels are chosen by. The defaults are an H200, for planning where there is no GPU.
+struct GpuInfo {
+  std::string name = "NVIDIA H200";
+  int major = 9, minor = 0;  // compute capability
+  int multiprocessors = 132;
+  std::int64_t shared_bytes = 227 * 1024;  // of one block, at most
+  std::int64_t total_bytes = std::int64_t{141} * 1000 * 1000 * 1000;
+
+  static GpuInfo current();  // the device that this thread uses; throws Error{device}
+};
+
+class CudaBackend {
+ public:
+  // Planning: steps are prepared, described and placed, but no memory is taken, and they cannot run.
+  CudaBackend(GpuInfo gpu, Precision precision, bool planning = false);
+
+  const GpuInfo& gpu() const { return gpu_; }
+  Precision precision() const { return precision_; }
+
+  // Device memory that holds what a kernel made of constants (weights in the kernel's own layout), made once per key
+  // and shared; null when planning. The key is the constants' names and what was done to them. `fill` writes all
+  // `bytes` into host memory. Thread-safe. Throws Error{memory}.
+  std::shared_ptr<const void> packed(const std::string& key, std::int64_t bytes,
+                                     const std::function<void(std::byte*)>& fill);
+  std::int64_t packed_bytes() const;
+
+ private:
+  GpuInfo gpu_;
+  Precision precision_;
+  bool planning_;
+  mutable std::mutex mutex_;
+  std::map<std::string, std::shared_ptr<const void>> packed_;
+  std::int64_t packed_bytes_ = 0;
+};
+
+}  // namespace fathom

@@ -1,0 +1,26 @@
+// f(x) of an Activation, in float32. Comparisons let a NaN through.
+#pragma once
+#include <cmath>
+
+#include "engine/ops.hpp"
+#include "platform.cuh"
+
+namespace fathom::gpu {
+
+__device__ inline float relu6(float x) { return x < 0 ? 0 : x > 6 ? 6 : x; }
+
+__device__ inline float apply(const Activation& f, float x) {
+  switch (f.kind) {
+    case ActivationKind::none: return x;
+    case ActivationKind::relu: return x < 0 ? 0 : x;
+    case ActivationKind::relu6: return relu6(x);
+    case ActivationKind::leaky_relu: return x < 0 ? f.alpha * x : x;
+    case ActivationKind::elu: return x < 0 ? f.alpha * expm1f(x) : x;
+    case ActivationKind::sigmoid: return 1 / (1 + expf(-x));
+    case ActivationKind::hard_sigmoid: return relu6(x + 3) * (1.0f / 6);
+    case ActivationKind::hard_swish: return x * relu6(x + 3) * (1.0f / 6);
+  }
+  return x;
+}
+
+}  // namespace fathom::gpu

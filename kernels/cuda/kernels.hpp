@@ -1,0 +1,40 @@
+// The CUDA kernels: one file per op or family of ops, kernel first, launcher after. What they may count on:
+// - Maps are channels-last, channels side by side (stride 1), in f32 or f16, as the operands' Desc says. Halves of 8 channels
+//   and more have each pixel padded to a multiple of 8 (Desc::stride[3]); the padding holds zeros, and whoever writes such
+//   a map writes them too. Slices of wider maps begin and end at multiples of 8 channels.
+// - Maps in the arena are aligned to 16 bytes, and so are the caller's outputs; the caller's photographs (u8) to nothing.
+// - Parameters are constants: float32 on the host, packed once by CudaBackend::packed.
+// - Sums run in float32 and in a fixed order.
+#pragma once
+
+#include "engine/cuda/backend_cuda.hpp"
+#include "engine/plan.hpp"
+#include "engine/step.hpp"
+
+namespace fathom {
+
+Step prepare(const Conv2d& op, const NodeIo& io, CudaBackend& backend);
+Step prepare(const ConvTranspose2d& op, const NodeIo& io, CudaBackend& backend);
+Step prepare(const Linear& op, const NodeIo& io, CudaBackend& backend);
+Step prepare(const BatchNorm& op, const NodeIo& io, CudaBackend& backend);
+Step prepare(const Activation& op, const NodeIo& io, CudaBackend& backend);
+Step prepare(const Pool& op, const NodeIo& io, CudaBackend& backend);
+Step prepare(const GlobalMean& op, const NodeIo& io, CudaBackend& backend);
+Step prepare(const Add& op, const NodeIo& io, CudaBackend& backend);
+Step prepare(const Multiply& op, const NodeIo& io, CudaBackend& backend);
+Step prepare(const Affine& op, const NodeIo& io, CudaBackend& backend);
+Step prepare(const Concat& op, const NodeIo& io, CudaBackend& backend);
+Step prepare(const Resize& op, const NodeIo& io, CudaBackend& backend);
+Step prepare(const PixelShuffle& op, const NodeIo& io, CudaBackend& backend);
+Step prepare(const Pad& op, const NodeIo& io, CudaBackend& backend);
+Step prepare(const Slice& op, const NodeIo& io, CudaBackend& backend);
+Step prepare(const Reshape& op, const NodeIo& io, CudaBackend& backend);
+Step prepare(const BoxFilter& op, const NodeIo& io, CudaBackend& backend);
+Step prepare(const GuidedFilter& op, const NodeIo& io, CudaBackend& backend);
+Step prepare(const Preprocess& op, const NodeIo& io, CudaBackend& backend);
+Step prepare(const DisparityToDepth& op, const NodeIo& io, CudaBackend& backend);
+
+// What the kernels above can do with memory.
+StorageRules cuda_storage_rules();
+
+}  // namespace fathom
