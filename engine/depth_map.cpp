@@ -1,5 +1,7 @@
 #include "engine/depth_map.hpp"
 
+#include <cmath>
+
 #include "fathom/error.hpp"
 
 namespace fathom {
@@ -26,7 +28,7 @@ DepthMap postprocess(const MapView& output, const ModelConfig& config, PixelSize
     const float least = 1 / config.max_depth, range = 1 / config.min_depth - least;
     for (float& v : map.depth) v = config.scale / (least + range * v);
   } else {
-    for (float& v : map.depth) v *= config.scale;
+    for (float& v : map.depth) v = config.scale * (config.absolute ? std::fabs(v) : v);
   }
   return map;
 }

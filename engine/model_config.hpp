@@ -30,6 +30,7 @@ struct ModelConfig {
   OutputKind output = OutputKind::disparity;  // of the primary output
   std::string unit = "relative";              // of depth: "m", or "relative" (up to scale)
   float scale = 1;                            // depth in the unit = scale * output (0.01 for centimetres)
+  bool absolute = false;                      // a depth's sign means nothing: its magnitude is what counts (RefineNet)
   float min_depth = 0.1f;                     // of a disparity: depth = 1 / (1/max + (1/min - 1/max) d)
   float max_depth = 100;
   Treatment treatment = Treatment::pad;
@@ -38,8 +39,8 @@ struct ModelConfig {
   static void fields(Self& self, F&& f) {
     f("input_width", self.input_width), f("input_height", self.input_height), f("resize", self.resize);
     f("crop_width", self.crop_width), f("crop_height", self.crop_height), f("mean", self.mean), f("std", self.std);
-    f("output", self.output), f("unit", self.unit), f("scale", self.scale), f("min_depth", self.min_depth);
-    f("max_depth", self.max_depth), f("treatment", self.treatment);
+    f("output", self.output), f("unit", self.unit), f("scale", self.scale), f("absolute", self.absolute);
+    f("min_depth", self.min_depth), f("max_depth", self.max_depth), f("treatment", self.treatment);
   }
   bool operator==(const ModelConfig&) const = default;
 };

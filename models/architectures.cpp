@@ -104,9 +104,9 @@ void drnet_family(Table& table) {
                      std::string("Hu et al., Revisiting Single Image Depth Estimation, WACV 2019: ") + b.name,
                      "photograph", nyu, 1, 32, [kind = b.kind](auto& g, auto& f, auto& c) { rside(g, f, c, kind); }});
 
-  ModelConfig full = nyu;  // 640x480 as it is
+  ModelConfig full = nyu;  // 640x480 as it is; the official evaluation takes |depth|, after resizing
   full.input_width = 640, full.input_height = 480, full.resize = PhotoResize::none,
-  full.crop_width = full.crop_height = 0;
+  full.crop_width = full.crop_height = 0, full.absolute = true;
   table.push_back({"refinenet_mobilenetv2",
                    "Nekrasov et al., multi-task Light-Weight RefineNet, ICRA 2019: MobileNetV2", "photograph", full, 1,
                    32, refinenet_mobilenetv2});

@@ -32,6 +32,7 @@ CONFIG_KEYS = (
     "scale",
     "min_depth",
     "max_depth",
+    "absolute",
     "treatment",
 )
 WRAPPERS = ("state_dict", "model_state_dict", "model")

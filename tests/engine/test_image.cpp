@@ -4,6 +4,7 @@
 
 #include "engine/depth_map.hpp"
 #include "fathom/error.hpp"
+#include "models/architectures.hpp"
 #include "tests/catch.hpp"
 
 using namespace fathom;
@@ -54,6 +55,14 @@ TEST_CASE("disparities are resized before they are inverted, depths are scaled",
   CHECK(metres.at(0, 0) == Approx(1));
   CHECK(metres.at(1, 0) == Approx(2));
   CHECK(metres.at(2, 0) == Approx(3));
+
+  // RefineNet: a depth's sign means nothing, and goes after resizing: between -1 and 1 lies 0.
+  const std::vector<float> either = {-1, 1};
+  ModelConfig refinenet = find_architecture("refinenet_mobilenetv2").config;
+  CHECK(postprocess({either.data(), 2, 1}, refinenet, {3, 1}).depth == std::vector<float>{1, 0, 1});
+  refinenet.absolute = false;
+  CHECK(postprocess({either.data(), 2, 1}, refinenet, {3, 1}).depth == std::vector<float>{-1, 0, 1});
+
   CHECK_THROWS_AS(postprocess({centimetres.data(), 2, 1}, {.output = OutputKind::segmentation}, {3, 1}), Error);
 }
 

@@ -94,6 +94,7 @@ TEST_CASE("a configuration is written and read back", "[engine]") {
   config.input_width = 1024, config.resize = PhotoResize::bilinear, config.crop_height = 100;
   config.mean = {0.485f, 0.456f, 0.406f}, config.std = {0.229f, 0.224f, 0.225f};
   config.output = OutputKind::depth, config.unit = "m", config.scale = 0.01f, config.treatment = Treatment::fit;
+  config.absolute = true;
   ModelConfig read;
   apply_config(read, config_to_json(config));
   CHECK(read == config);
@@ -139,6 +140,7 @@ TEST_CASE("a configuration's errors name the key", "[engine]") {
       {"{\"scale\": 1e999}", {"not valid JSON"}},
       {"{\"scale\": NaN}", {"not valid JSON"}},
       {"{\"scale\": null}", {"'scale'", "number"}},
+      {"{\"absolute\": 1}", {"'absolute'", "true or false"}},
       {"{\"unit\": \"feet\"}", {"'unit'"}},
       {"{\"output\": \"colour\"}", {"'output'", "disparity"}},
       {"{\"min_depth\": 0}", {"'min_depth'"}},
