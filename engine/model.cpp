@@ -42,7 +42,8 @@ Model open_model(const std::string& path, std::int64_t budget_bytes) {
       if (!file.config_json.empty()) apply_config(model.config, file.config_json);
     }
   } catch (const Error& e) {
-    throw Error(e.kind(), path + ": " + e.what());
+    const bool unknown = e.kind() == ErrorKind::usage;  // an architecture's name: the file's fault, not the caller's
+    throw Error(unknown ? ErrorKind::model : e.kind(), path + ": " + e.what());
   }
   return model;
 }

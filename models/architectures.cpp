@@ -1,6 +1,8 @@
 #include "models/architectures.hpp"
 
 #include <algorithm>
+#include <cctype>
+#include <numeric>
 #include <vector>
 
 #include "fathom/error.hpp"
@@ -182,6 +184,32 @@ Table make_table() {
 
 std::string size_text(int width, int height) { return std::to_string(width) + "x" + std::to_string(height); }
 
+// How far a name is from what was typed: a letter that was left out costs 1, one that is not in the name 3.
+int distance(const std::string& typed, const std::string& name) {
+  std::vector<int> row(name.size() + 1);  // row[j]: from the letters of `typed` so far to the first j of the name
+  std::iota(row.begin(), row.end(), 0);
+  for (const char letter : typed) {
+    int before = row[0];
+    row[0] += 3;
+    for (std::size_t j = 1; j <= name.size(); ++j) {
+      const int replaced = before + (letter == name[j - 1] ? 0 : 3);
+      before = row[j];
+      row[j] = std::min({replaced, row[j] + 3, row[j - 1] + 1});
+    }
+  }
+  return row.back();
+}
+
+// The three names nearest to what was typed: "HR-Depth" -> hr_depth, ...
+std::string nearest_names(std::string typed) {
+  for (char& c : typed) c = c == '-' || c == ' ' ? '_' : static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  typed.resize(std::min<std::size_t>(typed.size(), 64));
+  std::vector<std::pair<int, std::string>> near;
+  for (const Architecture& a : architectures()) near.emplace_back(distance(typed, a.name), a.name);
+  std::sort(near.begin(), near.end());
+  return near[0].second + ", " + near[1].second + " or " + near[2].second;
+}
+
 }  // namespace
 
 std::span<const Architecture> architectures() {
@@ -190,12 +218,10 @@ std::span<const Architecture> architectures() {
 }
 
 const Architecture& find_architecture(const std::string& name) {
-  std::string known;
-  for (const Architecture& a : architectures()) {
+  for (const Architecture& a : architectures())
     if (a.name == name) return a;
-    known += (known.empty() ? "" : ", ") + a.name;
-  }
-  throw Error(ErrorKind::model, "unknown architecture '" + name + "'; known are " + known);
+  throw Error(ErrorKind::usage, "unknown architecture '" + name.substr(0, 120) + "' (did you mean " + nearest_names(name) +
+                                    "?): `fathom_weights list` prints the names");
 }
 
 void check_size(const Architecture& a, const Frame& frame) {

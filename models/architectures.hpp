@@ -22,7 +22,7 @@ struct Architecture {
 };
 
 std::span<const Architecture> architectures();  // grouped by paper
-// Throws Error{model} that lists the known names when there is no such one.
+// Throws Error{usage} with the nearest names when there is no such one.
 const Architecture& find_architecture(const std::string& name);
 // Throws Error{shape} that names the nearest legal sizes (WxH) unless the frame suits the architecture.
 void check_size(const Architecture& architecture, const Frame& frame);

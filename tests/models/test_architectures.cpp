@@ -213,7 +213,7 @@ TEST_CASE("multiply-adds are those measured on the official modules", "[models]"
   }
 }
 
-TEST_CASE("architectures have names of their own, and unknown ones are answered with the list", "[models]") {
+TEST_CASE("architectures have names of their own, and unknown ones are answered with the nearest", "[models]") {
   std::set<std::string> names;
   for (const Architecture& a : architectures()) {
     CHECK(names.insert(a.name).second);
@@ -222,13 +222,29 @@ TEST_CASE("architectures have names of their own, and unknown ones are answered 
     CHECK_FALSE(g.graph.outputs.empty());
     CHECK(g.graph.outputs[0].kind == a.config.output);
   }
-  try {
-    find_architecture("hr_deep");
+  const auto answer = [](const std::string& name) -> std::string {
+    try {
+      find_architecture(name);
+    } catch (const Error& e) {
+      CHECK(e.kind() == ErrorKind::usage);
+      return e.what();
+    }
     FAIL("no error");
-  } catch (const Error& e) {
-    CHECK(e.kind() == ErrorKind::model);
-    CHECK(std::string(e.what()).find("lite_hr_depth") != std::string::npos);
-  }
+    return "";
+  };
+  const auto nearest = [&](const std::string& name) {  // "... (did you mean A, B or C?): ..."
+    const std::string text = answer(name), before = "did you mean ";
+    const std::size_t begin = text.find(before) + before.size();
+    return text.substr(begin, text.find_first_of(",?", begin) - begin);
+  };
+  CHECK(nearest("hr_deep") == "hr_depth");
+  CHECK(nearest("HR-Depth") == "hr_depth");
+  CHECK(nearest("drnet") == "drnet_resnet50");
+  CHECK(nearest("monodepth") == "monodepth2_resnet18");
+  CHECK(nearest("mobile_basline_4") == "mobile_baseline_4");
+  CHECK(answer("drnet_resnet").find("drnet_resnet50, ") != std::string::npos);
+  CHECK_FALSE(answer(std::string(100000, 'x')).empty());
+  CHECK_FALSE(answer("").empty());
 }
 
 TEST_CASE("an illegal size is answered with the nearest legal ones", "[models]") {

@@ -199,7 +199,7 @@ TEST_CASE("what cannot be done is said in one typed sentence", "[models]") {
   const void* inputs[] = {picture.data()};
 
   check_error(ErrorKind::shape, {"lite_hr_depth", "640x200", "640x192", "640x224"}, [&] { Engine::synthetic("lite_hr_depth", {.input_width = 640, .input_height = 200}); });
-  check_error(ErrorKind::model, {"hr_dept", "hr_depth"}, [&] { Engine::synthetic("hr_dept"); });
+  check_error(ErrorKind::usage, {"hr_dept", "hr_depth"}, [&] { Engine::synthetic("hr_dept"); });
   check_error(ErrorKind::device, {"GPU"}, [&] { Engine::synthetic("lite_hr_depth", {.device = Device::cuda}); });
   check_error(ErrorKind::unsupported, {"fp16"}, [&] { Engine::synthetic("lite_hr_depth", {.device = Device::cpu, .precision = Precision::fp16}); });
   check_error(ErrorKind::usage, {"disp7", "disp0"}, [&] {

@@ -78,7 +78,7 @@ class Programs(unittest.TestCase):
         self.fails(DEPTH, "cut.png", *model, says=["cut.png"])
         self.fails(DEPTH, self.photo, "--model", "missing.safetensors", says=["missing.safetensors"])
         self.fails(DEPTH, self.photo, "--model", "cut.safetensors", says=["cut.safetensors"])
-        self.fails(DEPTH, self.photo, "--model", "no_such_network", says=["no_such_network", "hr_depth"])
+        self.fails(DEPTH, self.photo, "--model", "hr_dept", says=["'hr_dept'", "hr_depth", "fathom_weights list"])
         self.fails(DEPTH, self.photo, *model, "-o", "no/folder/d.png", says=["no/folder"])
         self.fails(DEPTH, self.photo, *model, "--device", "cuda", says=["GPU"])
         self.fails(DEPTH, self.photo, *model, "--device", "cpu", "--precision", "fp16", says=["fp16"])
