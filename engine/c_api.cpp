@@ -8,6 +8,7 @@
 struct fathom_engine {
   fathom::Engine engine;
   std::string network, device;
+  std::vector<fathom::TensorInfo> inputs, outputs;  // at the model's own size: for their names and kinds
 };
 
 struct fathom_session {
@@ -37,11 +38,31 @@ int guarded(Work&& work) {
   } catch (const std::exception& e) {
     last_error() = e.what();
     return FATHOM_OTHER;
+  } catch (...) {  // nothing of C++ may pass into C
+    last_error() = "an unknown error";
+    return FATHOM_OTHER;
   }
 }
 
 void expect(bool condition, const char* text) {
   if (!condition) throw fathom::Error(fathom::ErrorKind::usage, text);
+}
+
+// The part of `infos` that fits into `tensors`, with texts of `texts`, which live as long as the engine.
+void list(const std::vector<fathom::TensorInfo>& infos, const std::vector<fathom::TensorInfo>& texts,
+          fathom_tensor* tensors, int& count) {
+  const std::size_t room = tensors ? static_cast<std::size_t>(count) : 0;
+  for (std::size_t k = 0; k < std::min(room, infos.size()); ++k) {
+    tensors[k] = {texts[k].name.c_str(), texts[k].kind.c_str(), {}};
+    std::copy(std::begin(infos[k].shape), std::end(infos[k].shape), tensors[k].shape);
+  }
+  count = static_cast<int>(infos.size());
+}
+
+fathom::Frame frame_of(const fathom_engine* engine, int batch, int height, int width, const int* count,
+                       const char* refusal) {
+  expect(engine && count && *count >= 0, refusal);
+  return batch || height || width ? fathom::Frame{batch, height, width} : engine->engine.frame();
 }
 
 }  // namespace
@@ -60,9 +81,9 @@ fathom_engine* fathom_engine_load(const char* path, const fathom_options* option
       o.input_width = options->input_width, o.input_height = options->input_height;
       if (options->budget_bytes) o.budget_bytes = options->budget_bytes;
     }
-    fathom::Engine engine = fathom::Engine::load(path, o);
-    std::string network = engine.network(), device = engine.device();
-    result = new fathom_engine{std::move(engine), std::move(network), std::move(device)};
+    const fathom::Engine engine = fathom::Engine::load(path, o);
+    const fathom::Frame own = engine.frame();
+    result = new fathom_engine{engine, engine.network(), engine.device(), engine.inputs(own), engine.outputs(own)};
   });
   return result;
 }
@@ -70,6 +91,24 @@ fathom_engine* fathom_engine_load(const char* path, const fathom_options* option
 void fathom_engine_free(fathom_engine* engine) { delete engine; }
 const char* fathom_engine_network(const fathom_engine* engine) { return engine ? engine->network.c_str() : ""; }
 const char* fathom_engine_device(const fathom_engine* engine) { return engine ? engine->device.c_str() : ""; }
+
+int fathom_engine_inputs(const fathom_engine* engine, int batch, int height, int width, fathom_tensor* tensors,
+                         int* count) {
+  return guarded([&] {
+    const char* refusal = "fathom_engine_inputs: engine and count must not be NULL, *count not below 0";
+    const fathom::Frame frame = frame_of(engine, batch, height, width, count, refusal);
+    list(engine->engine.inputs(frame), engine->inputs, tensors, *count);
+  });
+}
+
+int fathom_engine_outputs(const fathom_engine* engine, int batch, int height, int width, fathom_tensor* tensors,
+                          int* count) {
+  return guarded([&] {
+    const char* refusal = "fathom_engine_outputs: engine and count must not be NULL, *count not below 0";
+    const fathom::Frame frame = frame_of(engine, batch, height, width, count, refusal);
+    list(engine->engine.outputs(frame), engine->outputs, tensors, *count);
+  });
+}
 
 fathom_session* fathom_session_create(const fathom_engine* engine) {
   fathom_session* result = nullptr;

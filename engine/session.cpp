@@ -43,6 +43,17 @@ void check_makes_depth_maps(const Model& model, const Program& program) {
                                       ", a depth map has one channel");
 }
 
+// What an engine or session works with, or an Error where it has nothing: made without arguments, or moved from.
+template <class Pointer>
+auto& made(const Pointer& impl, const char* what, const char* how) {
+  if (!impl) throw Error(ErrorKind::usage, std::string("this ") + what + " is empty: make one by " + how);
+  return *impl;
+}
+template <class Pointer>
+auto& engine_of(const Pointer& impl) { return made(impl, "engine", "Engine::load or Engine::synthetic"); }
+template <class Pointer>
+auto& session_of(const Pointer& impl) { return made(impl, "session", "Engine::session"); }
+
 TensorInfo info_of(const std::string& name, const std::string& kind, const Desc& d) {
   return {name, kind, {d.n(), d.c(), d.h(), d.w()}};
 }
@@ -146,11 +157,11 @@ Session::Session(Session&&) noexcept = default;
 Session& Session::operator=(Session&&) noexcept = default;
 Session::~Session() = default;
 
-DepthMap Session::depth(const ImageView& photo) { return impl_->depth({&photo, 1}); }
+DepthMap Session::depth(const ImageView& photo) { return session_of(impl_).depth({&photo, 1}); }
 
 DepthMap Session::depth(const ImageView& photo, const ImageView& right) {
   const ImageView both[] = {photo, right};
-  return impl_->depth(both);
+  return session_of(impl_).depth(both);
 }
 
 void Session::run(const Frame& frame, std::span<const void* const> inputs, std::span<const NamedOutput> outputs, void* stream) {
@@ -158,18 +169,19 @@ void Session::run(const Frame& frame, std::span<const void* const> inputs, std::
   std::vector<std::string> names;
   std::vector<float*> data;
   for (const NamedOutput& o : outputs) names.push_back(o.name), data.push_back(o.data);
-  impl_->bind(frame, names).binding->run(inputs, data, stream);
+  session_of(impl_).bind(frame, names).binding->run(inputs, data, stream);
 }
 
-void Session::prepare(const Frame& frame, const std::vector<std::string>& output_names) { impl_->bind(frame, output_names); }
+void Session::prepare(const Frame& frame, const std::vector<std::string>& output_names) { session_of(impl_).bind(frame, output_names); }
 
 MemoryReport Session::memory(const Frame& frame, const std::vector<std::string>& output_names) {
-  const MemoryPlan& m = impl_->bind(frame, output_names).program->memory;
-  return {impl_->engine->backend->weight_bytes(), m.arena_bytes, m.lower_bound_bytes, m.sum_bytes, m.workspace_bytes};
+  auto& session = session_of(impl_);
+  const MemoryPlan& m = session.bind(frame, output_names).program->memory;
+  return {session.engine->backend->weight_bytes(), m.arena_bytes, m.lower_bound_bytes, m.sum_bytes, m.workspace_bytes};
 }
 
 std::vector<StepInfo> Session::steps(const Frame& frame, const std::vector<std::string>& output_names) {
-  const Program& program = *impl_->bind(frame, output_names).program;
+  const Program& program = *session_of(impl_).bind(frame, output_names).program;
   std::vector<StepInfo> list;
   for (std::size_t k = 0; k < program.steps.size(); ++k) {
     const Step& s = program.steps[k];
@@ -192,26 +204,27 @@ Engine Engine::synthetic(const std::string& architecture, const EngineOptions& o
 }
 
 Session Engine::session() const {
+  engine_of(impl_);  // not an empty one
   auto impl = std::make_unique<Session::Impl>();
   impl->engine = impl_;
   return Session(std::move(impl));
 }
 
-std::string Engine::network() const { return impl_->model.name; }
-std::string Engine::device() const { return impl_->backend->name(); }
-bool Engine::has_synthetic_weights() const { return impl_->model.synthetic; }
-double Engine::multiply_adds(const Frame& frame) const { return fathom::multiply_adds(build_graph(impl_->model, frame)); }
-Frame Engine::frame() const { return impl_->frame(); }
+std::string Engine::network() const { return engine_of(impl_).model.name; }
+std::string Engine::device() const { return engine_of(impl_).backend->name(); }
+bool Engine::has_synthetic_weights() const { return engine_of(impl_).model.synthetic; }
+double Engine::multiply_adds(const Frame& frame) const { return fathom::multiply_adds(build_graph(engine_of(impl_).model, frame)); }
+Frame Engine::frame() const { return engine_of(impl_).frame(); }
 
 std::vector<TensorInfo> Engine::inputs(const Frame& frame) const {
-  const Graph graph = build_graph(impl_->model, frame);
+  const Graph graph = build_graph(engine_of(impl_).model, frame);
   std::vector<TensorInfo> list;
   for (Value v : graph.inputs) list.push_back(info_of(graph[v].name, to_string(graph[v].desc.dtype), graph[v].desc));
   return list;
 }
 
 std::vector<TensorInfo> Engine::outputs(const Frame& frame) const {
-  const Graph graph = build_graph(impl_->model, frame);
+  const Graph graph = build_graph(engine_of(impl_).model, frame);
   std::vector<TensorInfo> list;
   for (const Output& o : graph.outputs) list.push_back(info_of(o.name, enum_names<OutputKind>[static_cast<std::size_t>(o.kind)], graph[o.value].desc));
   return list;

@@ -21,6 +21,24 @@ TEST_CASE("the C API computes what the C++ API does", "[models]") {
   fathom_engine* engine = fathom_engine_load(path.c_str(), &options);
   REQUIRE(engine);
   CHECK(std::string(fathom_engine_network(engine)) == "mobile_baseline_1");
+  fathom_tensor tensors[2] = {};
+  int count = 2;
+  REQUIRE(fathom_engine_inputs(engine, 0, 0, 0, tensors, &count) == FATHOM_OK);
+  CHECK((count == 1 && tensors[0].kind == std::string("u8") && tensors[0].shape[2] == 480 && tensors[0].shape[3] == 640));
+  CHECK(tensors[0].shape[1] == 3);
+  CHECK(tensors[1].name == nullptr);  // not touched
+  count = 2;
+  REQUIRE(fathom_engine_outputs(engine, 3, 96, 128, tensors, &count) == FATHOM_OK);
+  CHECK((count == 1 && tensors[0].name == std::string("depth") && tensors[0].kind == std::string("depth")));
+  CHECK((tensors[0].shape[0] == 3 && tensors[0].shape[1] == 1 && tensors[0].shape[2] == 96 && tensors[0].shape[3] == 128));
+  count = 0;
+  CHECK((fathom_engine_outputs(engine, 0, 0, 0, nullptr, &count) == FATHOM_OK && count == 1));
+  CHECK((fathom_engine_outputs(engine, 0, 0, 0, tensors, &(count = 0)) == FATHOM_OK && count == 1));
+  CHECK(fathom_engine_outputs(engine, -1, 96, 128, tensors, &count) == FATHOM_SHAPE);
+  CHECK(fathom_engine_outputs(engine, 0, 0, 0, tensors, nullptr) == FATHOM_USAGE);
+  CHECK(fathom_engine_inputs(nullptr, 0, 0, 0, tensors, &count) == FATHOM_USAGE);
+  CHECK(fathom_engine_inputs(engine, 0, 0, 0, tensors, &(count = -1)) == FATHOM_USAGE);
+
   fathom_session* session = fathom_session_create(engine);
   REQUIRE(session);
   REQUIRE(fathom_depth(session, rgb.data(), 80, 60, nullptr, depth.data()) == FATHOM_OK);

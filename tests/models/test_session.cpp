@@ -1,5 +1,6 @@
 // Whole networks as users run them: passes, plan and steps of the CPU backend behind Engine and Session.
 #include <cstring>
+#include <functional>
 #include <thread>
 
 #include "engine/backend.hpp"
@@ -288,6 +289,19 @@ TEST_CASE("wrong options and pointers are refused", "[models]") {
   check_error(ErrorKind::usage, {"image", "null"}, [&] { session.run(engine.frame(), null, std::vector<NamedOutput>{{"depth", out.data()}}); });
   check_error(ErrorKind::usage, {"depth", "null"}, [&] { session.run(engine.frame(), good, std::vector<NamedOutput>{{"depth", nullptr}}); });
   check_error(ErrorKind::usage, {"output"}, [&] { session.run(engine.frame(), good, {}); });
+}
+
+TEST_CASE("an empty engine or session says so", "[models]") {
+  const Engine empty;
+  const Frame frame{1, 64, 64};
+  for (const std::function<void()>& use : std::vector<std::function<void()>>{
+           [&] { empty.session(); }, [&] { empty.network(); }, [&] { empty.device(); }, [&] { empty.frame(); },
+           [&] { empty.has_synthetic_weights(); }, [&] { empty.multiply_adds(frame); }, [&] { empty.inputs(frame); },
+           [&] { empty.outputs(frame); }})
+    check_error(ErrorKind::usage, {"engine is empty", "Engine::load"}, use);
+  Session full = Engine::synthetic("mobile_baseline_1").session(), other = std::move(full);
+  check_error(ErrorKind::usage, {"session is empty", "Engine::session"}, [&] { full.prepare(frame); });
+  check_error(ErrorKind::usage, {"session is empty"}, [&] { full.depth(Image(8, 8)); });
 }
 
 TEST_CASE("an absurd size is over the budget before anything is packed", "[models]") {

@@ -50,6 +50,20 @@ void fathom_engine_free(fathom_engine* engine);
 const char* fathom_engine_network(const fathom_engine* engine);
 const char* fathom_engine_device(const fathom_engine* engine);
 
+/* What fathom_run takes and gives. kind: of inputs "u8" (in memory (N, H, W, C)) or "f32"; of outputs "disparity", "depth",
+ * "segmentation" or "tensor" (all float32 (N, C, H, W)). Texts are valid as long as the engine. */
+typedef struct {
+  const char* name;
+  const char* kind;
+  int64_t shape[4]; /* n, c, h, w */
+} fathom_tensor;
+
+/* The inputs, or the outputs with the primary one first, at a batch and size; 0, 0, 0: one picture at the model's own.
+ * *count: how many `tensors` has room for; becomes how many there are. With too little room (or tensors NULL) the first
+ * ones are written (none), and that is no error. */
+int fathom_engine_inputs(const fathom_engine* engine, int batch, int height, int width, fathom_tensor* tensors, int* count);
+int fathom_engine_outputs(const fathom_engine* engine, int batch, int height, int width, fathom_tensor* tensors, int* count);
+
 fathom_session* fathom_session_create(const fathom_engine* engine);
 void fathom_session_free(fathom_session* session);
 
@@ -59,8 +73,8 @@ int fathom_depth(fathom_session* session, const uint8_t* rgb, int width, int hei
 /* "m" or "relative", of the last fathom_depth of this session. */
 const char* fathom_depth_unit(const fathom_session* session);
 
-/* The bare network: inputs u8 (N, H, W, 3) in the network's order, outputs float32 (N, C, H, W) by name, pointers of the
- * engine's device; stream is a cudaStream_t or NULL. */
+/* The bare network: inputs as fathom_engine_inputs lists them, outputs by the names of fathom_engine_outputs, pointers of
+ * the engine's device; stream is a cudaStream_t or NULL. */
 int fathom_run(fathom_session* session, int batch, int height, int width, const void* const* inputs, int input_count,
                const char* const* output_names, float* const* outputs, int output_count, void* stream);
 
