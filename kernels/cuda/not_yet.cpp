@@ -10,9 +10,6 @@ namespace {
 }
 }  // namespace
 
-Step prepare(const Conv2d&, const NodeIo& io, CudaBackend&) { refuse(Conv2d::name, io); }
-Step prepare(const ConvTranspose2d&, const NodeIo& io, CudaBackend&) { refuse(ConvTranspose2d::name, io); }
-Step prepare(const Linear&, const NodeIo& io, CudaBackend&) { refuse(Linear::name, io); }
 Step prepare(const BatchNorm&, const NodeIo& io, CudaBackend&) { refuse(BatchNorm::name, io); }
 Step prepare(const Pool&, const NodeIo& io, CudaBackend&) { refuse(Pool::name, io); }
 Step prepare(const GlobalMean&, const NodeIo& io, CudaBackend&) { refuse(GlobalMean::name, io); }

@@ -1,0 +1,109 @@
+// Conv2d: the choices in their order, the general one last.
+#include "conv.cuh"
+
+namespace fathom {
+
+namespace gpu {
+
+namespace {
+
+[[noreturn]] void refuse(const NodeIo& io, const std::string& what) {
+  throw Error(ErrorKind::unsupported, "Conv2d '" + io.name + "' on a GPU: " + what);
+}
+
+float per_channel(const std::vector<float>& list, std::size_t c) { return list[list.size() == 1 ? 0 : c]; }
+
+}  // namespace
+
+ConvTask::ConvTask(const Conv2d& op, const NodeIo& io, CudaBackend& backend)
+    : op(op), io(io), backend(backend), role(op.inputs(io.inputs())), residual_in_y(false) {
+  ConvGeometry& g = geometry;
+  for (std::size_t k = 0; k < role.sources.size(); ++k) {
+    const Desc resized = op.sources[k].resize.infer(Descs(&role.sources[k].desc, 1));
+    g.c += static_cast<int>(resized.c()), g.h = static_cast<int>(resized.h()), g.w = static_cast<int>(resized.w());
+  }
+  const Desc &w = role.weight.desc, &y = io.out.desc;
+  g.o = static_cast<int>(y.c()), g.oh = static_cast<int>(y.h()), g.ow = static_cast<int>(y.w());
+  g.kh = static_cast<int>(w.extent[2]), g.kw = static_cast<int>(w.extent[3]);
+  g.stride_h = op.stride.h, g.stride_w = op.stride.w, g.top = op.padding.top, g.left = op.padding.left;
+  g.dilation_h = op.dilation.h, g.dilation_w = op.dilation.w, g.groups = op.groups;
+  residual_in_y = role.residual && io.in_place >= 0 && &io.in[static_cast<std::size_t>(io.in_place)] == role.residual;
+}
+
+bool ConvTask::plain() const {
+  const Source& s = op.sources.front();
+  return op.sources.size() == 1 && !op.gate && s.resize.mode == ResizeMode::none && s.mean.empty() &&
+         (s.pad_mode == PadMode::zeros || !op.padding.any());
+}
+
+std::shared_ptr<const float> ConvTask::bias() const {
+  if (!role.bias) return nullptr;
+  return packed<float>(backend, *role.bias, "it is", geometry.o,
+                       [&](const float* from, float* to) { std::copy_n(from, geometry.o, to); });
+}
+
+ConvOperands::ConvOperands(const ConvTask& task) {
+  const auto map = [&](const Operand& o) {
+    if (o.constant) refuse(task.io, "input '" + o.name + "' is a constant; only computed maps can be read");
+    data_.push_back(o);
+    return AnyMap(o.desc, nullptr);
+  };
+  const auto& sources = task.role.sources;
+  if (sources.size() > kMaxSources) refuse(task.io, "more than 16 sources; join some of them by a Concat that is kept");
+  for (std::size_t k = 0; k < sources.size(); ++k) {
+    const Source& how = task.op.sources[k];
+    const Desc& x = sources[k].desc;
+    ConvSource& s = maps_.source[k];
+    s.x = map(sources[k]);
+    s.first = k == 0 ? 0 : maps_.source[k - 1].first + maps_.source[k - 1].channels;
+    s.channels = static_cast<int>(x.c());
+    s.rows = Axis(x.h(), task.geometry.h, how.resize, how.pad_mode);
+    s.columns = Axis(x.w(), task.geometry.w, how.resize, how.pad_mode);
+    if (how.mean.empty()) continue;
+    if (x.c() > 4) refuse(task.io, "photograph '" + sources[k].name + "' has more than 4 channels");
+    for (std::size_t c = 0; c < static_cast<std::size_t>(x.c()); ++c) {
+      s.scale[c] = 1 / (255 * per_channel(how.std, c));
+      s.shift[c] = -per_channel(how.mean, c) / per_channel(how.std, c);
+    }
+  }
+  maps_.sources = static_cast<int>(sources.size());
+  maps_.has_gate = task.role.gate, maps_.has_residual = task.role.residual;
+  if (task.role.gate) maps_.gate = map(*task.role.gate);
+  if (task.role.residual) maps_.residual = map(*task.role.residual);
+  maps_.y = map(task.io.out);
+}
+
+ConvMaps ConvOperands::at(const RunArgs& args) const {
+  ConvMaps maps = maps_;
+  auto operand = data_.begin();
+  const auto bind = [&](AnyMap& map) { map.bytes.data = static_cast<unsigned char*>(args.data[(operand++)->id]); };
+  for (int k = 0; k < maps.sources; ++k) bind(maps.source[k].x);
+  if (maps.has_gate) bind(maps.gate);
+  if (maps.has_residual) bind(maps.residual);
+  bind(maps.y);
+  return maps;
+}
+
+}  // namespace gpu
+
+using namespace gpu;
+
+Step prepare(const Conv2d& op, const NodeIo& io, CudaBackend& backend) {
+  static constexpr ConvChoice choices[] = {
+      {"general", [](const ConvTask&) { return std::string(); }, build_general},
+  };
+  const ConvTask task(op, io, backend);
+  Step step = describe(op, io);
+  for (const ConvChoice& choice : choices) {
+    const std::string reason = choice.fits(task);
+    if (reason.empty()) {
+      step.kernel = choice.name;
+      choice.build(task, step);
+      break;
+    }
+    step.refused.push_back(std::string(choice.name) + ": " + reason);
+  }
+  return step;
+}
+
+}  // namespace fathom

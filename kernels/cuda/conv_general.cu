@@ -1,0 +1,64 @@
+// Conv2d in its plain form, for whatever no faster kernel takes:
+//   y(n, o, i, j) = act(bias(o) + sum over taps (a, b) and channels c of w(o, c, a, b) x(n, c, i', j') + residual)
+//   i' = i stride - padding + a dilation, x the sources resized, padded, joined and gated
+// One thread makes one output; neighbouring threads make neighbouring channels of one pixel, so that they read the same
+// inputs and neighbouring weights. Sums run in float32: taps, then sources, then channels.
+#include "conv.cuh"
+
+namespace fathom::gpu {
+
+namespace {
+
+__global__ void conv_general_kernel(const __grid_constant__ ConvMaps maps, ConvGeometry g, const float* weight,
+                                    const float* bias, Activation f, int stored) {
+  const int j = static_cast<int>(blockIdx.x * blockDim.y + threadIdx.y), i = static_cast<int>(blockIdx.y),
+            n = static_cast<int>(blockIdx.z);
+  if (j >= g.ow) return;
+  for (int o = static_cast<int>(threadIdx.x); o < stored; o += static_cast<int>(blockDim.x)) {
+    if (o >= g.o) {  // the padding of the pixel
+      maps.y.store(n, o, i, j, 0);
+      continue;
+    }
+    const int begin = o / g.group_out() * g.group_in(), end = begin + g.group_in();  // the channels of o's group
+    float sum = bias ? bias[o] : 0;
+    for (int a = 0; a < g.kh; ++a)
+      for (int b = 0; b < g.kw; ++b)
+        for (int k = 0; k < maps.sources; ++k) {
+          const ConvSource& x = maps.source[k];
+          const Place row = x.rows.place(i * g.stride_h - g.top + a * g.dilation_h);
+          const Place column = x.columns.place(j * g.stride_w - g.left + b * g.dilation_w);
+          if (row.low < 0 || column.low < 0) continue;
+          const float* w = weight + (a * g.kw + b) * g.group_in() * g.o + o;  // (taps, C / groups, O)
+          for (int c = max(begin, x.first); c < min(end, x.first + x.channels); ++c) {
+            float value = x.load(n, c - x.first, row, column);
+            if (maps.has_gate) value *= maps.gate.load(n, c, 0, 0);
+            sum += value * w[(c - begin) * g.o];
+          }
+        }
+    if (maps.has_residual) sum += maps.residual.load(n, o, i, j);
+    maps.y.store(n, o, i, j, apply(f, sum));
+  }
+}
+
+}  // namespace
+
+void build_general(const ConvTask& task, Step& step) {
+  const ConvGeometry g = task.geometry;
+  const int taps = g.kh * g.kw, group_in = g.group_in();
+  const auto weight = packed<float>(task.backend, task.role.weight, "taps, inputs, outputs",
+                                    std::int64_t{taps} * group_in * g.o, [&](const float* from, float* to) {
+                                      for (int t = 0; t < taps; ++t)
+                                        for (int c = 0; c < group_in; ++c)
+                                          for (int o = 0; o < g.o; ++o) *to++ = from[(o * group_in + c) * taps + t];
+                                    });
+  const int stored = stored_channels(task.io.out.desc), lanes = std::min(stored, 128), pixels = 128 / lanes;
+  const LaunchShape shape{.grid = dim3(static_cast<unsigned>((g.ow + pixels - 1) / pixels), static_cast<unsigned>(g.oh),
+                                       static_cast<unsigned>(task.io.out.desc.n())),
+                          .block = dim3(static_cast<unsigned>(lanes), static_cast<unsigned>(pixels))};
+  step.run = [=, operands = ConvOperands(task), bias = task.bias(), f = task.op.activation](const RunArgs& args) {
+    launch(conv_general_kernel, shape, static_cast<cudaStream_t>(args.stream), operands.at(args), g, weight.get(),
+           bias.get(), f, stored);
+  };
+}
+
+}  // namespace fathom::gpu
