@@ -1,4 +1,4 @@
-// Resize, BoxFilter and GuidedFilter.
+// BoxFilter and GuidedFilter.
 #include "kernels/cpu/input.hpp"
 #include "kernels/cpu/kernels.hpp"
 #include "kernels/cpu/rows.hpp"
@@ -92,22 +92,6 @@ FATHOM_CLONES void guide_row(const float* a, const float* b, const float* guide,
 }
 
 }  // namespace
-
-Step prepare(const Resize& op, const NodeIo& io, CpuBackend& backend) {
-  expect_channels_last(io.out.desc, io.out.name);
-  Step step = describe(op, io);
-  step.kernel = "vector loop";
-  step.run = [x = Input(io.in[0], backend), reader = RowReader(io.in[0].desc, op, PadMode::zeros, Padding{}),
-              out = io.out, threads = backend.threads()](const RunArgs& args) {
-    const View<const float, 4> in = x.view(args);
-    const View<float, 4> y = args.view<float>(out);
-    const std::int64_t h = y.extent[2];
-    parallel_for(threads, y.extent[0] * h, [&](std::int64_t row, int) {
-      reader.read(in, row / h, row % h, &y(row / h, 0, row % h, 0), y.stride[3], nullptr);
-    });
-  };
-  return step;
-}
 
 Step prepare(const BoxFilter& op, const NodeIo& io, CpuBackend& backend) {
   expect_channels_last(io.out.desc, io.out.name);

@@ -1,4 +1,4 @@
-// Concat, Slice, Pad, Reshape and PixelShuffle: the same numbers at other places.
+// Concat, Slice, Reshape and PixelShuffle: the same numbers at other places.
 #include <cstring>
 
 #include "kernels/cpu/input.hpp"
@@ -69,22 +69,6 @@ Step prepare(const Slice& op, const NodeIo& io, CpuBackend& backend) {
     part.data += op.begin * part.stride[op.axis];
     part.extent[op.axis] = op.count;
     copy_map(threads, part, args.view<float>(out));
-  };
-  return step;
-}
-
-Step prepare(const Pad& op, const NodeIo& io, CpuBackend& backend) {
-  expect_channels_last(io.out.desc, io.out.name);
-  Step step = describe(op, io);
-  step.kernel = "copy";
-  const RowReader reader(io.in[0].desc, Resize{}, op.mode, op.padding);
-  step.run = [x = Input(io.in[0], backend), reader, out = io.out, threads = backend.threads()](const RunArgs& args) {
-    const View<const float, 4> in = x.view(args);
-    const View<float, 4> y = args.view<float>(out);
-    const std::int64_t h = y.extent[2];
-    parallel_for(threads, y.extent[0] * h, [&](std::int64_t row, int) {
-      reader.read(in, row / h, row % h, &y(row / h, 0, row % h, 0), y.stride[3], nullptr);
-    });
   };
   return step;
 }

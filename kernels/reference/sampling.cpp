@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "kernels/reference/loops.hpp"
+
 namespace fathom::reference {
 
 namespace {
@@ -50,6 +52,19 @@ MapTaps taps_of(const Resize& resize, const Desc& x, const Desc& resized) {
 
 MapTaps pad(const MapTaps& inner, const Padding& p, PadMode mode) {
   return {pad_axis(inner.rows, p.top, p.bottom, mode), pad_axis(inner.cols, p.left, p.right, mode)};
+}
+
+Step sampled(const Op& op, const NodeIo& io, MapTaps taps) {
+  Step step = begin(op, io);
+  step.run = [taps = std::move(taps), data = Input(io.in[0]), out = io.out](const RunArgs& args) {
+    const View<const float, 4> x = data(args);
+    const View<float, 4> y = args.view<float>(out);
+    for_each(out.desc, [&](auto n, auto c, auto i, auto j) {
+      const Tap &row = taps.rows[static_cast<std::size_t>(i)], &column = taps.cols[static_cast<std::size_t>(j)];
+      y(n, c, i, j) = static_cast<float>(sample(x, n, c, row, column));
+    });
+  };
+  return step;
 }
 
 }  // namespace fathom::reference

@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "engine/ops.hpp"
+#include "engine/step.hpp"
 
 namespace fathom::reference {
 
@@ -33,5 +33,8 @@ double sample(const View<T, 4>& x, std::int64_t n, std::int64_t c, const Tap& i,
   const double above = blend(x(n, c, i.first, j.first), x(n, c, i.first, j.second), j.t);
   return i.t == 0 ? above : blend(above, blend(x(n, c, i.second, j.first), x(n, c, i.second, j.second), j.t), i.t);
 }
+
+// The whole step of an op that does nothing but read its input by taps.
+Step sampled(const Op& op, const NodeIo& io, MapTaps taps);
 
 }  // namespace fathom::reference
