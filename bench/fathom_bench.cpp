@@ -168,6 +168,12 @@ std::int64_t peak_resident_bytes() {
   return std::int64_t{usage.ru_maxrss} * 1024;
 }
 
+// "cpu", "cuda" or "reference": what the engine says it runs on, whatever was asked for.
+std::string device_of(const Engine& engine) {
+  const std::string device = engine.device();
+  return device.starts_with("CPU") ? "cpu" : device.starts_with("reference") ? "reference" : "cuda";
+}
+
 void memory(const MemoryFlags& flags, Json json) {
   json["rows"] = Json::array();
   const std::vector<int> batches = parse_batches(flags.batches);
@@ -188,7 +194,7 @@ void memory(const MemoryFlags& flags, Json json) {
                   m.sum_bytes / mib, m.lower_bound_bytes / mib, m.arena_bytes / mib,
                   static_cast<double>(m.arena_bytes) / static_cast<double>(m.lower_bound_bytes), m.arena_bytes / mib / batch);
       std::fflush(stdout);
-      json["rows"].push_back({{"network", engine.network()}, {"device", flags.engine.device == "auto" ? "cpu" : flags.engine.device},
+      json["rows"].push_back({{"network", engine.network()}, {"device", device_of(engine)}, {"device_name", engine.device()},
                               {"precision", flags.engine.precision}, {"width", frame.width}, {"height", frame.height}, {"batch", batch},
                               {"sum_bytes", m.sum_bytes}, {"lower_bound_bytes", m.lower_bound_bytes}, {"arena_bytes", m.arena_bytes},
                               {"weight_bytes", m.weight_bytes}});

@@ -29,15 +29,17 @@ inline std::string above_zero(const std::string& text) {
   return good ? "" : "must be a number above 0, not '" + text + "'";
 }
 
-// "640x192" -> {640, 192}; throws Error{usage}.
+// "640x192" -> {640, 192}; {0, 0} where the text is no size.
 inline Size parse_size(const std::string& text) {
   Size size;
   char rest = 0;
-  if (text.empty()) return size;
-  if (std::sscanf(text.c_str(), "%dx%d%c", &size.width, &size.height, &rest) != 2 || size.width < 1 || size.height < 1 ||
-      size.width > 65536 || size.height > 65536)
-    throw Error(ErrorKind::usage, "a size is WIDTHxHEIGHT, as in 640x192, not '" + text + "'");
-  return size;
+  const bool good = std::sscanf(text.c_str(), "%dx%d%c", &size.width, &size.height, &rest) == 2 && size.width >= 1 &&
+                    size.height >= 1 && size.width <= 65536 && size.height <= 65536;
+  return good ? size : Size();
+}
+
+inline std::string a_size(const std::string& text) {
+  return parse_size(text).width ? "" : "a size is WIDTHxHEIGHT, as in 640x192, not '" + text + "'";
 }
 
 inline std::string size_text(int width, int height) { return std::to_string(width) + "x" + std::to_string(height); }
@@ -52,8 +54,14 @@ struct EngineFlags {
     app.add_option("--device", device, "auto, cpu, cuda or reference")->check(CLI::IsMember({"auto", "cpu", "cuda", "reference"}));
     app.add_option("--precision", precision, "fp32, tf32 or fp16 (the last two on a GPU)")->check(CLI::IsMember({"fp32", "tf32", "fp16"}));
     app.add_option("--threads", threads, "CPU threads, 0: all cores")->check(CLI::Range(0, 1024));
+    add_budget(app);
+    if (with_size) add_size(app);
+  }
+  void add_budget(CLI::App& app) {
     app.add_option("--budget", budget_gib, "refuse models and plans that need more GiB")->check(above_zero);
-    if (with_size) app.add_option("--size", size, "WxH that the network runs at, instead of the model's own");
+  }
+  void add_size(CLI::App& app) {
+    app.add_option("--size", size, "WxH that the network runs at, instead of the model's own")->check(a_size);
   }
 
   EngineOptions options() const {
@@ -63,11 +71,12 @@ struct EngineFlags {
         {"fp32", Precision::fp32}, {"tf32", Precision::tf32}, {"fp16", Precision::fp16}};
     EngineOptions o;
     o.device = devices.at(device), o.precision = precisions.at(precision), o.threads = threads;
-    o.budget_bytes = static_cast<std::int64_t>(std::min(budget_gib, 1e9) * (1 << 30));
+    o.budget_bytes = budget_bytes();
     const Size s = parse_size(size);
     o.input_width = s.width, o.input_height = s.height;
     return o;
   }
+  std::int64_t budget_bytes() const { return static_cast<std::int64_t>(std::min(budget_gib, 1e9) * (1 << 30)); }
 };
 
 // An engine from a model file, or with synthetic weights where the argument is the name of an architecture and no file.

@@ -19,21 +19,23 @@ struct Flags {
   Camera camera;
 };
 
-// What can be known of an output before minutes of work: its folder is there, and a picture's name promises no other format.
-void check_output(const std::string& path, bool picture) {
+// What can be known of an output before minutes of work: its folder is there, and its name promises no other format than
+// the one that is written. Names without an ending promise nothing.
+void check_output(const std::string& path, const std::string& written) {
   const std::filesystem::path folder = std::filesystem::path(path).parent_path();
   if (!folder.empty() && !std::filesystem::is_directory(folder))
     throw Error(ErrorKind::file, "cannot write " + path + ": there is no folder " + folder.string());
   std::string ending = std::filesystem::path(path).extension().string();
   for (char& c : ending) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-  for (const char* other : {".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".exr", ".pfm", ".ply", ".npy"})
-    if (picture && ending == other) throw Error(ErrorKind::usage, "pictures are written as PNG: give " + path + " a name that ends in .png");
+  if (!ending.empty() && ending != written)
+    throw Error(ErrorKind::usage, path + " would hold no " + ending + ": pictures (-o, --side-by-side, --raw16) are written as .png, " +
+                                      "values (--raw) as .pfm, points (--points) as .ply; give it a name that ends in " + written);
 }
 
 void work(const Flags& flags) {
   cli::Progress progress;
-  for (const std::string& path : {flags.out, flags.both, flags.raw16}) check_output(path, true);
-  for (const std::string& path : {flags.raw, flags.points}) check_output(path, false);
+  for (const std::string& path : {flags.out, flags.both, flags.raw16}) check_output(path, ".png");
+  check_output(flags.raw, ".pfm"), check_output(flags.points, ".ply");
   const Colormap colours = colormap(flags.colours);
   progress.show("reading " + flags.photo);
   const Image photo = read_picture(flags.photo);

@@ -4,6 +4,7 @@
 set -euo pipefail
 top=$(cd "$(dirname "$0")/.." && pwd)
 build=${FATHOM_BUILD_DIR:-$top/build/default}
+[[ $build = /* ]] || build=$PWD/$build
 
 (
   cd "$top"

@@ -24,8 +24,12 @@ std::string count_text(double value) {
 }
 
 std::string grouped(std::int64_t value) {
-  std::string text = std::to_string(value);
-  for (int at = static_cast<int>(text.size()) - 3; at > 0; at -= 3) text.insert(static_cast<std::size_t>(at), ",");
+  const std::string digits = std::to_string(value);
+  std::string text;
+  for (std::size_t k = 0; k < digits.size(); ++k) {
+    if (k && (digits.size() - k) % 3 == 0) text += ',';
+    text += digits[k];
+  }
   return text;
 }
 
@@ -145,29 +149,48 @@ struct Run {
 
 std::string dims(const Desc& d) { return shape_text(d); }
 
-std::vector<std::byte> read_bytes(const SafetensorsFile& file, const TensorEntry& entry) {
-  std::vector<std::byte> bytes(static_cast<std::size_t>(entry.end - entry.begin));
-  file.read(entry, bytes.data());
-  return bytes;
+// One input as the engine takes it, (N, H, W, C) in memory, and what size it has.
+struct Input {
+  Frame frame;
+  std::vector<std::byte> bytes;
+};
+
+// A photograph: u8 (H, W, C) or (N, H, W, C). Another input: f32 (N, C, H, W), whose channels go last.
+Input read_input(const SafetensorsFile& file, const TensorInfo& in) {
+  const auto wrong = [&](const std::string& what) -> void {
+    throw Error(ErrorKind::file, file.path() + ": 'input." + in.name + "' " + what);
+  };
+  const TensorEntry* entry = file.find("input." + in.name);
+  if (!entry) throw Error(ErrorKind::file, file.path() + ": the tensor 'input." + in.name + "' is missing");
+  const Desc& d = entry->desc;
+  const bool photograph = in.kind == "u8";
+  if (to_string(d.dtype) != in.kind || (d.rank != 4 && !(photograph && d.rank == 3)))
+    wrong("must be " + std::string(photograph ? "u8 (H, W, C) or (N, H, W, C)" : "f32 (N, C, H, W)") + ", it is " + to_string(d.dtype) + " " + dims(d));
+  const std::int64_t* extent = d.extent.data() + (d.rank - 3);  // of one picture
+  const std::int64_t n = d.rank == 4 ? d.extent[0] : 1, c = photograph ? extent[2] : extent[0];
+  const std::int64_t h = photograph ? extent[0] : extent[1], w = photograph ? extent[1] : extent[2];
+  if (c != in.shape[1]) wrong("has " + std::to_string(c) + " channels, the network takes " + std::to_string(in.shape[1]));
+  Input input{{static_cast<int>(n), static_cast<int>(h), static_cast<int>(w)}, std::vector<std::byte>(static_cast<std::size_t>(entry->end - entry->begin))};
+  if (photograph) {
+    file.read(*entry, input.bytes.data());
+    return input;
+  }
+  const std::shared_ptr<const float[]> values = file.read_floats(*entry);
+  float* to = reinterpret_cast<float*>(input.bytes.data());
+  for (std::int64_t image = 0; image < n; ++image)
+    for (std::int64_t pixel = 0; pixel < h * w; ++pixel)
+      for (std::int64_t channel = 0; channel < c; ++channel) *to++ = values[(image * c + channel) * h * w + pixel];
+  return input;
 }
 
-// Runs a model on the tensors "input.<name>" of a file: u8 (H, W, C), or (N, H, W, C).
+// Runs a model on the tensors "input.<name>" of a file.
 Run run_file(const Engine& engine, const SafetensorsFile& file, const std::string& choice) {
   Run run;
-  const std::string path = file.path();
   for (const TensorInfo& in : engine.inputs({1, engine.frame().height, engine.frame().width})) {
-    const TensorEntry* entry = file.find("input." + in.name);
-    if (!entry) throw Error(ErrorKind::file, path + ": the tensor 'input." + in.name + "' is missing");
-    const Desc& d = entry->desc;
-    if (d.dtype != DType::u8 || (d.rank != 3 && d.rank != 4))
-      throw Error(ErrorKind::file, path + ": 'input." + in.name + "' must be u8 (H, W, C) or (N, H, W, C), it is " + to_string(d.dtype) + " " + dims(d));
-    const int first = d.rank - 3;
-    const Frame frame{first ? static_cast<int>(d.extent[0]) : 1, static_cast<int>(d.extent[first]), static_cast<int>(d.extent[first + 1])};
-    if (d.extent[first + 2] != in.shape[1])
-      throw Error(ErrorKind::file, path + ": 'input." + in.name + "' has " + std::to_string(d.extent[first + 2]) + " channels, the network takes " + std::to_string(in.shape[1]));
-    if (!run.inputs.empty() && !(frame == run.frame)) throw Error(ErrorKind::file, path + ": the inputs differ in size");
-    run.frame = frame;
-    run.inputs.push_back(read_bytes(file, *entry));
+    Input input = read_input(file, in);
+    if (!run.inputs.empty() && !(input.frame == run.frame)) throw Error(ErrorKind::file, file.path() + ": the inputs differ in size");
+    run.frame = input.frame;
+    run.inputs.push_back(std::move(input.bytes));
   }
   const std::vector<std::string> wanted = output_names(engine, run.frame, choice);
   const std::vector<TensorInfo> known = engine.outputs(run.frame);
@@ -268,12 +291,13 @@ int main(int argc, char** argv) {
   cli::EngineFlags flags;
   CLI::App* export_command = app.add_subcommand("export", "the network's graph as JSON, on stdout or to a file");
   export_command->add_option("MODEL", model)->required();
-  export_command->add_option("--size", flags.size, "WxH");
+  flags.add_size(*export_command);
+  flags.add_budget(*export_command);
   export_command->add_option("-o,--output", out_path);
 
   CLI::App* run_command = app.add_subcommand("run", "tensors in, tensors out");
   run_command->add_option("MODEL", model)->required();
-  run_command->add_option("IN", in_path, "safetensors with input.<name>, u8 (H, W, C) or (N, H, W, C)")->required();
+  run_command->add_option("IN", in_path, "safetensors with input.<name>: photographs u8 (H, W, C) or (N, H, W, C), others f32 (N, C, H, W)")->required();
   run_command->add_option("OUT", out_path, "safetensors with output.<name>, float32 (N, C, H, W)")->required();
   run_command->add_option("--outputs", outputs, "a,b or all");
   flags.add_to(*run_command, false);
@@ -289,13 +313,13 @@ int main(int argc, char** argv) {
     if (*synthesize_command) return synthesize(name, seed, out, half);
     if (*inspect_command && finite) {
       std::string found;
-      for (const std::string& tensor : check_finite(load_model_file(inspect_flags.model))) found += (found.empty() ? "" : "; ") + tensor;
+      for (const std::string& tensor : check_finite(load_model_file(inspect_flags.model, inspect_flags.engine.budget_bytes()))) found += (found.empty() ? "" : "; ") + tensor;
       if (!found.empty()) throw Error(ErrorKind::model, inspect_flags.model + ": " + found);
     }
     if (*inspect_command) return inspect(inspect_flags);
     if (*run_command) return run_to(cli::open_engine(model, flags.options()), in_path, out_path, outputs);
     if (*verify_command) return verify(cli::open_engine(model, flags.options()), in_path, tolerance);
-    const Model m = std::filesystem::exists(model) ? open_model(model, std::int64_t(8) << 30) : synthetic_model(model);
+    const Model m = std::filesystem::exists(model) ? open_model(model, flags.budget_bytes()) : synthetic_model(model);
     const cli::Size size = cli::parse_size(flags.size);
     const Frame own = config_frame(m.config);
     const std::string json = graph_to_json(build_graph(m, {1, size.height ? size.height : own.height, size.width ? size.width : own.width}));

@@ -27,6 +27,10 @@ def png(path, width, height):
                    chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b""))
 
 
+def floats(*values):
+    return struct.pack(f"<{len(values)}f", *values)
+
+
 @unittest.skipUnless(os.path.exists(DEPTH) and os.path.exists(WEIGHTS), "skipped: the programs are not built")
 class Programs(unittest.TestCase):
     def setUp(self):
@@ -85,9 +89,13 @@ class Programs(unittest.TestCase):
         self.fails(DEPTH, self.photo, "--model", "lite_hr_depth", "--size", "640x200", says=["640x192", "640x224"])
         self.fails(DEPTH, self.photo, "--model", "cnd_stereo_plain", says=["2 photographs", "got 1"])
         self.fails(DEPTH, self.photo, *model, "--colormap", "mauve", says=["magma"])
-        self.fails(DEPTH, self.photo, *model, "--size", "big", says=["640x192"])
+        self.fails(DEPTH, self.photo, *model, "--size", "big", says=["640x192"], status=2)
+        self.fails(DEPTH, self.photo, *model, "--size", "", says=["640x192"], status=2)
+        self.fails(WEIGHTS, "export", "mobile_baseline_1", "--size", "", says=["640x192"], status=2)
         self.fails(DEPTH, self.photo, "--no-such-option", says=["--no-such-option"], status=2)
         self.fails(DEPTH, self.photo, *model, "-o", "d.jpg", says=["d.jpg", ".png"])
+        self.fails(DEPTH, self.photo, *model, "-o", "depth.txt", says=["depth.txt", ".txt", ".png", ".pfm", ".ply"])
+        self.fails(DEPTH, self.photo, *model, "--raw", "d.npy", says=["d.npy", ".pfm"])
         self.fails(DEPTH, self.photo, *model, "--points", "no/folder/d.ply", says=["no/folder"])
         self.fails(DEPTH, "", *model, says=["empty"])
         for value in ("nan", "inf", "0", "-1"):
@@ -95,21 +103,39 @@ class Programs(unittest.TestCase):
             self.fails(DEPTH, self.photo, *model, "--focal", value, says=["--focal", value], status=2)
         self.assertFalse(os.path.exists(self.path("depth.png")))
 
-    def test_verify_misses_nothing(self):
-        def save(name, tensors, **metadata):
-            header, data = {"__metadata__": metadata}, b""
-            for key, kind, shape, raw in tensors:
-                header[key] = {"dtype": kind, "shape": shape, "data_offsets": [len(data), len(data) + len(raw)]}
-                data += raw
-            text = json.dumps(header).encode()
-            text += b" " * (-len(text) % 8)
-            with open(self.path(name), "wb") as file:
-                file.write(struct.pack("<Q", len(text)) + text + data)
+    def save(self, name, tensors, **metadata):
+        header, data = {"__metadata__": metadata}, b""
+        for key, kind, shape, raw in tensors:
+            header[key] = {"dtype": kind, "shape": shape, "data_offsets": [len(data), len(data) + len(raw)]}
+            data += raw
+        text = json.dumps(header).encode()
+        text += b" " * (-len(text) % 8)
+        with open(self.path(name), "wb") as file:
+            file.write(struct.pack("<Q", len(text)) + text + data)
 
-        floats = lambda *values: struct.pack(f"<{len(values)}f", *values)
+    def test_inputs_that_are_no_photographs(self):
+        """Two channels of two images of 2x3: y = 10 a + b, whatever the order in memory."""
+        graph = {"version": 1, "inputs": [{"name": "x", "dtype": "f32", "channels": 2}], "outputs": [{"name": "y", "value": "y"}],
+                 "nodes": [{"op": "Conv2d", "name": "c", "in": ["x"], "out": ["y"], "weight": "w"}]}
+        self.save("m.safetensors", [("w", "F32", [1, 2, 1, 1], floats(10, 1))], **{"fathom.graph": json.dumps(graph)})
+        a, b = [[k + 1 for k in range(6)], [k + 11 for k in range(6)]], [[7, 9, 4, 6, 5, 3], [1, 0, 2, 8, 3, 4]]
+        values = ("input.x", "F32", [2, 2, 2, 3], floats(*a[0], *b[0], *a[1], *b[1]))
+        y = [10 * p + q for image in (0, 1) for p, q in zip(a[image], b[image])]
+        self.save("good", [values, ("output.y", "F32", [2, 1, 2, 3], floats(*y))])
+        self.assertIn("agrees", self.run_program(WEIGHTS, "verify", "m.safetensors", "good").stdout)
+        self.run_program(WEIGHTS, "run", "m.safetensors", "good", "out")
+        with open(self.path("out"), "rb") as file:
+            self.assertEqual(file.read()[-48:], floats(*y))
+        for shape, kind, raw in (([2, 2, 3], "F32", floats(*a[0], *b[0])), ([1, 2, 3, 2], "U8", bytes(12))):
+            self.save("bad", [("input.x", kind, shape, raw)])
+            self.fails(WEIGHTS, "run", "m.safetensors", "bad", "out", says=["'input.x'", "f32 (N, C, H, W)", kind.lower()])
+        self.save("bad", [("input.x", "F32", [1, 3, 2, 2], floats(*range(12)))])
+        self.fails(WEIGHTS, "run", "m.safetensors", "bad", "out", says=["'input.x'", "3 channels", "takes 2"])
+
+    def test_verify_misses_nothing(self):
         graph = {"version": 1, "inputs": [{"name": "image", "dtype": "u8"}], "outputs": [{"name": "y", "value": "y"}],
                  "nodes": [{"op": "Conv2d", "name": "c", "in": ["image"], "out": ["y"], "weight": "w"}]}
-        save("m.safetensors", [("w", "F32", [1, 3, 1, 1], floats(1, 0, 0))], **{"fathom.graph": json.dumps(graph)})
+        self.save("m.safetensors", [("w", "F32", [1, 3, 1, 1], floats(1, 0, 0))], **{"fathom.graph": json.dumps(graph)})
         photo = ("input.image", "U8", [2, 2, 3], bytes([255] * 12))
         output = lambda name, shape, *values: ("output." + name, "F32", shape, floats(*values))
         for name, tensors in {
@@ -118,8 +144,8 @@ class Programs(unittest.TestCase):
             "shape": [output("y", [1, 1, 1, 4], 1, 1, 1, 1)],
             "extra": [output("y", [1, 1, 2, 2], 1, 1, 1, 1), output("z", [1, 1, 2, 2], 1, 1, 1, 1)],
         }.items():
-            save(name, tensors + [photo])
-        save("zero", [output("y", [1, 1, 2, 2], 0, 0, 0, 0), ("input.image", "U8", [2, 2, 3], bytes(12))])
+            self.save(name, tensors + [photo])
+        self.save("zero", [output("y", [1, 1, 2, 2], 0, 0, 0, 0), ("input.image", "U8", [2, 2, 3], bytes(12))])
         for name in ("good", "zero"):
             self.assertIn("agrees", self.run_program(WEIGHTS, "verify", "m.safetensors", name).stdout)
         self.assertIn("DIFFERS", self.run_program(WEIGHTS, "verify", "m.safetensors", "nan", status=1).stdout)
@@ -140,6 +166,7 @@ class Programs(unittest.TestCase):
         self.assertGreaterEqual(plan["--fused"]["arena_bytes"], plan["--fused"]["lower_bound_bytes"])
         graph = json.loads(self.run_program(WEIGHTS, "export", "m.safetensors").stdout)
         self.assertEqual(graph["version"], 1)
+        self.fails(WEIGHTS, "export", "m.safetensors", "--budget", "0.0001", says=["m.safetensors", "budget"])
         self.run_program(WEIGHTS, "synthesize", "mobile_baseline_1", "--seed", "other", "-o", "n.safetensors")
         other = self.run_program(WEIGHTS, "verify", "n.safetensors", golden, status=1)
         self.assertIn("DIFFERS", other.stdout)
@@ -173,6 +200,10 @@ class Programs(unittest.TestCase):
         with open(self.path("memory.json")) as file:
             rows = json.load(file)["rows"]
         self.assertTrue(all(row["arena_bytes"] >= row["lower_bound_bytes"] > 0 for row in rows))
+        self.assertEqual({(row["device"], row["device_name"][:5]) for row in rows}, {("cpu", "CPU, ")})
+        self.run_program(BENCH, "memory", "--model", "mobile_baseline_1", "--device", "reference", "--json", "memory.json")
+        with open(self.path("memory.json")) as file:
+            self.assertEqual(json.load(file)["rows"][0]["device"], "reference")
         measured = {}
         for model in ("mobile_baseline_1", "monodepth2_resnet18"):
             self.run_program(BENCH, "memory", "--model", model, "--resident", "--json", "resident.json")
@@ -198,7 +229,7 @@ class Programs(unittest.TestCase):
             command = command.split("#")[0].replace("samples/run.sh", os.path.join(ROOT, "samples", "run.sh"))
             command = command.replace("PHOTO.jpg", self.photo)
             done = subprocess.run(["bash", "-c", command], cwd=self.folder, capture_output=True, text=True,
-                                  env={**os.environ, "FATHOM_BUILD_DIR": BUILD})
+                                  env={**os.environ, "FATHOM_BUILD_DIR": os.path.relpath(BUILD, os.path.realpath(self.folder))})
             self.assertEqual(done.returncode, 0, done.stderr)
             self.assertTrue(os.path.getsize(self.path("depth.png")) > 1000)
             os.remove(self.path("depth.png"))

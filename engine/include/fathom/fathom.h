@@ -50,8 +50,8 @@ void fathom_engine_free(fathom_engine* engine);
 const char* fathom_engine_network(const fathom_engine* engine);
 const char* fathom_engine_device(const fathom_engine* engine);
 
-/* What fathom_run takes and gives. kind: of inputs "u8" (in memory (N, H, W, C)) or "f32"; of outputs "disparity", "depth",
- * "segmentation" or "tensor" (all float32 (N, C, H, W)). Texts are valid as long as the engine. */
+/* What fathom_run takes and gives. kind: of inputs "u8" (photographs) or "f32", both (N, H, W, C) in memory; of outputs
+ * "disparity", "depth", "segmentation" or "tensor", all float32 (N, C, H, W). Texts are valid as long as the engine. */
 typedef struct {
   const char* name;
   const char* kind;

@@ -31,7 +31,8 @@ struct EngineOptions {
   std::int64_t budget_bytes = std::int64_t(8) << 30;  // files and plans that need more are refused
 };
 
-// One input or output of a network at some frame: float32 (N, C, H, W) for outputs, u8 (N, H, W, C) for photographs.
+// One input or output of a network at some frame. In memory inputs are (N, H, W, C), u8 for photographs, and outputs
+// float32 (N, C, H, W).
 struct TensorInfo {
   std::string name;
   std::string kind;   // inputs: "u8" or "f32"; outputs: "disparity", "depth", "segmentation", "tensor"
