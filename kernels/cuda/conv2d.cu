@@ -1,5 +1,6 @@
 // Conv2d: the choices in their order, the general one last.
 #include "conv.cuh"
+#include "conv_gemm.cuh"
 
 namespace fathom {
 
@@ -90,6 +91,7 @@ using namespace gpu;
 
 Step prepare(const Conv2d& op, const NodeIo& io, CudaBackend& backend) {
   static constexpr ConvChoice choices[] = {
+      {"gemm", fits_gemm, [](const ConvTask& t, Step& s) { build_gemm(t, s); }},
       {"general", [](const ConvTask&) { return std::string(); }, build_general},
   };
   const ConvTask task(op, io, backend);

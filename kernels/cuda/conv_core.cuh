@@ -1,0 +1,106 @@
+// The convolution core: what its parts share. Implicit GEMM over a ring of stages in shared memory:
+//
+//   y(pixel, o) = epilogue(sum over sources, taps, channels of prologue(x(pixel + tap, c)) w(o, c, tap))
+//
+// A block makes the outputs of a spatial tile of one image times a block of output channels. The sum runs in k-steps of
+// 32 bytes of channels (16 halves or 8 floats: a "plane") at one tap, and a stage of the ring holds
+// - activations: some planes of all the input pixels that the tile sees, halo and all, each loaded once for all taps;
+// - weights: the k-steps that go with them, packed beforehand as they stand in shared memory, so that a stage's are one
+//   contiguous copy.
+// Stages run over sources, then groups of taps, then planes. A group is all taps along an axis, which share a tile with
+// halo, or a single one, where dilation makes the halo large.
+//
+//   conv_core_load.cuh      loader: sources to shared memory, by asynchronous copies or through registers
+//   conv_core_product.cuh   prologue and core: fragments, tensor cores or FFMA
+//   conv_core_epilogue.cuh  epilogue: sums to memory
+//   conv_core_kernel.cuh    the kernel
+//   conv_core_plan.hpp      the choice of tile, stages and splits
+#pragma once
+#include "conv.cuh"
+#include "conv_core_plan.hpp"
+
+namespace fathom::gpu {
+
+// ---- tiles of k-steps: rows (pixels, or output channels) of two chunks of 16 bytes. ldmatrix reads one chunk of eight
+// rows at once; every other four rows have their chunks swapped, so that these eight lie in different banks.
+inline constexpr int kStepBytes = 32, kChunkBytes = 16;
+__host__ __device__ constexpr int chunk_place(int row, int chunk) {
+  return row * kStepBytes + (chunk ^ (row >> 2 & 1)) * kChunkBytes;
+}
+
+// A block's outputs and how its warps share them.
+template <int M, int N, int WarpsM, int WarpsN>
+struct BlockShape {
+  static constexpr int kM = M, kN = N, kThreads = WarpsM * WarpsN * kWarpSize;
+  static constexpr int kWarpM = M / WarpsM, kWarpN = N / WarpsN;
+  static_assert(kWarpM % 16 == 0 && kWarpN % 16 == 0);
+  static __device__ int warp_row() { return warp_id() / WarpsN * kWarpM; }
+  static __device__ int warp_column() { return warp_id() % WarpsN * kWarpN; }
+};
+
+// How a source comes into shared memory.
+enum class LoadKind : int {
+  copy_16,  // cp.async of chunks
+  copy_4,   // cp.async of single floats
+  compute,  // through registers: interpolated, normalised, converted
+};
+struct SourceLoad {
+  LoadKind kind = LoadKind::copy_16;
+  int planes = 0, first_plane = 0;
+  int stored = 0;     // channels that lie in memory
+  bool wide = false;  // whether chunks of them are aligned
+};
+
+// Everything a kernel is told.
+struct ConvCore {
+  ConvMaps maps;
+  SourceLoad load[kMaxSources];
+  ConvTiling tiling;
+  const unsigned char* weight = nullptr;  // (blocks of output channels, k-steps, channels, 32 bytes)
+  const float* bias = nullptr;            // filled up to whole blocks; null: none
+  Activation activation;
+  int outputs_h = 0, outputs_w = 0, channels = 0;
+  int residual_stored = 0, y_stored = 0;
+  bool residual_wide = false, y_wide = false;
+  float* partial = nullptr;  // sums of each block's splits
+  unsigned* counters = nullptr;
+};
+
+// What this block is to make.
+struct BlockPlace {
+  int image, row, column;  // the tile's first output
+  int channel_block, split;
+  int index;  // of the block, over everything but splits
+
+  __device__ explicit BlockPlace(const ConvTiling& t) {
+    const int tile = static_cast<int>(blockIdx.x) / t.channel_blocks;
+    channel_block = static_cast<int>(blockIdx.x) % t.channel_blocks;
+    row = tile / t.tiles_w * t.rows.outputs;
+    column = tile % t.tiles_w * t.columns.outputs;
+    split = static_cast<int>(blockIdx.y);
+    image = static_cast<int>(blockIdx.z);
+    index = static_cast<int>(blockIdx.z * gridDim.x + blockIdx.x);
+  }
+};
+
+// Walks the stages in their order.
+struct StageCursor {
+  int source = 0, group_h = 0, group_w = 0, plane = 0;
+  int step = 0;  // k-steps before this stage
+
+  __device__ int planes(const ConvCore& conv) const {
+    return min(conv.tiling.planes, conv.load[source].planes - plane);
+  }
+  __device__ void advance(const ConvCore& conv) {
+    const ConvTiling& t = conv.tiling;
+    step += planes(conv) * t.rows.taps * t.columns.taps;
+    if ((plane += t.planes) < conv.load[source].planes) return;
+    plane = 0;
+    if (++group_w < t.columns.groups) return;
+    group_w = 0;
+    if (++group_h < t.rows.groups) return;
+    group_h = 0, ++source;
+  }
+};
+
+}  // namespace fathom::gpu

@@ -1,0 +1,148 @@
+// The loader: the input pixels that a block's tile sees, and the weights that go with them, into a stage.
+#pragma once
+#include "conv_core.cuh"
+
+namespace fathom::gpu {
+
+// ---- where a source is read: one table per source and axis, made once per block by the formulas of Axis, so that any
+// resize and any padding is a look-up. In elements from the image's first; -1: a zero of the padding.
+struct PlaceTables {
+  Place* first;
+  int rows, columns;  // entries per source
+
+  __device__ PlaceTables(const ConvTiling& t, unsigned char* shared)
+      : first(reinterpret_cast<Place*>(shared)),
+        rows(t.rows.groups * t.rows.places()),
+        columns(t.columns.groups * t.columns.places()) {}
+  __device__ const Place* row(int source) const { return first + source * (rows + columns); }
+  __device__ const Place* column(int source) const { return row(source) + rows; }
+
+  static __device__ Place entry(const TapAxis& axis, const Axis& source, int first_output, int k, int stride) {
+    const int places = axis.places(), input = axis.input(first_output, k / places, k % places);
+    if (input > axis.last) return {};  // the tile overhangs the map: nobody uses this
+    Place p = source.place(input);
+    if (p.low >= 0) p.low *= stride, p.high *= stride;
+    return p;
+  }
+  __device__ void fill(const ConvCore& conv, const BlockPlace& block) const {
+    const int each = rows + columns;
+    for (int i = static_cast<int>(threadIdx.x); i < conv.maps.sources * each; i += static_cast<int>(blockDim.x)) {
+      const int k = i / each, entry_of = i % each;
+      const ConvSource& s = conv.maps.source[k];
+      first[i] = entry_of < rows
+                     ? entry(conv.tiling.rows, s.rows, block.row, entry_of, s.x.bytes.stride[2])
+                     : entry(conv.tiling.columns, s.columns, block.column, entry_of - rows, s.x.bytes.stride[3]);
+    }
+  }
+};
+
+// The chunks of a stage that one thread loads: always the same chunk of pixels at equal distances.
+struct LoadWalk {
+  int chunk, pixel, step;           // pixel: the first
+  int row, column, step_h, step_w;  // the same in two dimensions
+
+  __device__ LoadWalk(const ConvTiling& t) {
+    const int chunks_log2 = t.log2_planes + 1, width = t.columns.places();
+    chunk = static_cast<int>(threadIdx.x) & ((1 << chunks_log2) - 1);
+    pixel = static_cast<int>(threadIdx.x) >> chunks_log2, step = static_cast<int>(blockDim.x) >> chunks_log2;
+    row = pixel / width, column = pixel % width;
+    step_h = step / width, step_w = step % width;
+  }
+  __device__ void advance(int width) {
+    pixel += step, row += step_h, column += step_w;
+    if (column >= width) column -= width, ++row;
+  }
+};
+
+// N neighbouring channels of one pixel in float32, c the first; zeros past the last one.
+template <int N>
+__device__ inline Vec<float, N> fetch(const ConvSource& s, const SourceLoad& how, const unsigned char* image,
+                                      int offset, int c) {
+  Vec<float, N> v = {};
+  if (how.wide) {
+    if (c >= how.stored) return v;
+    if (s.x.dtype == DType::f16)
+      return to_float(load_vec_readonly<N>(reinterpret_cast<const __half*>(image) + offset + c));
+    return load_vec_readonly<N>(reinterpret_cast<const float*>(image) + offset + c);
+  }
+#pragma unroll
+  for (int i = 0; i < N; ++i) {
+    if (c + i >= s.channels) continue;
+    const int at = offset + c + i;
+    if (s.x.dtype == DType::u8) {
+      v[i] = s.scale[c + i & 3] * to_float(image[at]) + s.shift[c + i & 3];
+    } else if (s.x.dtype == DType::f16) {
+      v[i] = to_float(reinterpret_cast<const __half*>(image)[at]);
+    } else {
+      v[i] = reinterpret_cast<const float*>(image)[at];
+    }
+  }
+  return v;
+}
+
+// (1 - t) a + t b, where t = 0 takes a even beside what is not finite
+template <int N>
+__device__ inline void blend(Vec<float, N>& a, const Vec<float, N>& b, float t) {
+#pragma unroll
+  for (int i = 0; i < N; ++i) a[i] = (1 - t) * a[i] + t * b[i];
+}
+
+template <int N>
+__device__ inline Vec<float, N> sample(const ConvSource& s, const SourceLoad& how, const unsigned char* image,
+                                       const Place& row, const Place& column, int c) {
+  Vec<float, N> above = fetch<N>(s, how, image, row.low + column.low, c);
+  if (column.t != 0) blend(above, fetch<N>(s, how, image, row.low + column.high, c), column.t);
+  if (row.t == 0) return above;
+  Vec<float, N> below = fetch<N>(s, how, image, row.high + column.low, c);
+  if (column.t != 0) blend(below, fetch<N>(s, how, image, row.high + column.high, c), column.t);
+  blend(above, below, row.t);
+  return above;
+}
+
+// The activations of a stage. T is the type the product computes on.
+template <class T>
+__device__ inline void load_activations(const ConvCore& conv, const PlaceTables& tables, LoadWalk walk,
+                                        const StageCursor& at, int image_index, unsigned char* stage) {
+  constexpr int kElements = kChunkBytes / static_cast<int>(sizeof(T));
+  const ConvTiling& t = conv.tiling;
+  const ConvSource& s = conv.maps.source[at.source];
+  const SourceLoad& how = conv.load[at.source];
+  const int width = t.columns.places(), pixels = width * t.rows.places();
+  const Place* rows = tables.row(at.source) + at.group_h * t.rows.places();
+  const Place* columns = tables.column(at.source) + at.group_w * width;
+  const int plane = walk.chunk / 2, c = (at.plane * 2 + walk.chunk) * kElements;
+  if (plane >= at.planes(conv)) return;
+  const int element = s.x.dtype == DType::f32 ? 4 : s.x.dtype == DType::f16 ? 2 : 1;
+  const unsigned char* image = s.x.bytes.data + image_index * s.x.bytes.outer_stride * element;
+  stage += plane * t.plane_bytes;
+  for (; walk.pixel < pixels; walk.advance(width)) {
+    const Place &row = rows[walk.row], &column = columns[walk.column];
+    const bool inside = row.low >= 0 && column.low >= 0;
+    unsigned char* to = stage + chunk_place(walk.pixel, walk.chunk % 2);
+    const T* from = reinterpret_cast<const T*>(image);
+    if (how.kind == LoadKind::copy_16) {
+      const bool some = inside && c < how.stored;
+      cp_async<16>(to, some ? from + row.low + column.low + c : from, some ? 16 : 0);
+    } else if (how.kind == LoadKind::copy_4) {
+      if constexpr (sizeof(T) == 4) {
+#pragma unroll
+        for (int i = 0; i < kElements; ++i) {
+          const bool some = inside && c + i < s.channels;
+          cp_async<4>(to + 4 * i, some ? from + row.low + column.low + c + i : from, some ? 4 : 0);
+        }
+      }
+    } else {
+      Vec<float, kElements> v = {};
+      if (inside) v = sample<kElements>(s, how, image, row, column, c);
+      store_vec(reinterpret_cast<T*>(to), from_float<T>(v));
+    }
+  }
+}
+
+// The weights of a stage: `bytes` of them, already as they shall stand.
+__device__ inline void load_weights(const unsigned char* from, unsigned char* stage, int bytes) {
+  for (int i = static_cast<int>(threadIdx.x) * 16; i < bytes; i += static_cast<int>(blockDim.x) * 16)
+    cp_async<16>(stage + i, from + i);
+}
+
+}  // namespace fathom::gpu

@@ -1,0 +1,149 @@
+#include "kernels/cuda/conv_core_plan.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+namespace fathom::gpu {
+
+namespace {
+
+constexpr int kStepBytes = 32, kPlaceBytes = 12, kSumsPad = 8;
+constexpr int kStaticBytes =
+    1024;  // beside the launch's own: the last block's flag, up to the alignment of what follows
+
+int round_up(int x, int to) { return (x + to - 1) / to * to; }
+int quotient_up(int x, int by) { return (x + by - 1) / by; }
+
+TapAxis tap_axis(int outputs, int kernel, int stride, int dilation, int before, int total_outputs, bool together) {
+  TapAxis axis{.outputs = outputs, .stride = stride, .dilation = dilation, .before = before};
+  axis.last = (total_outputs - 1) * stride + (kernel - 1) * dilation - before;
+  if (together) {
+    axis.taps = kernel, axis.pitch = stride, axis.tap_pitch = dilation;
+  } else {
+    axis.groups = kernel, axis.unit = stride;
+  }
+  return axis;
+}
+
+// Offsets in a stage and in shared memory, and how many stages there are.
+void lay_out(ConvPlan& plan, const ConvProblem& p) {
+  ConvTiling& t = plan.tiling;
+  const BlockSize& size = plan.size();
+  const int all_planes = std::accumulate(p.planes.begin(), p.planes.end(), 0);
+  const int sources = static_cast<int>(p.planes.size());
+  t.tiles_h = quotient_up(p.outputs_h, t.rows.outputs), t.tiles_w = quotient_up(p.outputs_w, t.columns.outputs);
+  t.channel_blocks = quotient_up(p.channels, size.n);
+  // Planes begin in different banks, so that writing a chunk of each at once does not collide.
+  t.plane_bytes = round_up(t.rows.places() * t.columns.places() * kStepBytes, 128) + (t.planes > 1 ? kStepBytes : 0);
+  t.weight_offset = round_up(t.planes * t.plane_bytes, 128);
+  t.stage_bytes = t.weight_offset + t.planes * t.rows.taps * t.columns.taps * size.n * kStepBytes;
+  t.stage_count = 0;
+  for (int planes : p.planes) t.stage_count += quotient_up(planes, t.planes) * t.rows.groups * t.columns.groups;
+  t.step_count = all_planes * p.kernel_h * p.kernel_w;
+  const int places = t.rows.groups * t.rows.places() + t.columns.groups * t.columns.places();
+  t.gate_offset = round_up(sources * places * kPlaceBytes, 128);
+  const int gate_bytes = p.gated ? all_planes * elements_per_step(p.arithmetic) * 4 : 0;
+  t.ring_offset = round_up(t.gate_offset + gate_bytes, 128);
+  const int sums_bytes = size.m * (size.n + kSumsPad) * 4;
+  plan.shared_bytes = t.ring_offset + std::max(t.stages * t.stage_bytes, sums_bytes);
+}
+
+// Multiply-adds per cycle of one multiprocessor.
+double multiply_adds_per_cycle(const GpuInfo& gpu, Arithmetic a) {
+  const bool datacentre = gpu.minor == 0;  // 8.0 and 9.0
+  if (a == Arithmetic::float32) return gpu.major == 9 || (gpu.major == 8 && !datacentre) ? 128 : 64;
+  const double half = gpu.major >= 9 ? 640 : gpu.major == 8 && datacentre ? 1024 : 512;  // 9.0: without wgmma
+  return a == Arithmetic::half ? half : half / 2;
+}
+
+// How long the launch takes, in cycles of one multiprocessor. The figures are rough: they need only tell plans apart.
+double cycles_of(const ConvPlan& plan, const ConvProblem& p, const GpuInfo& gpu) {
+  constexpr double kLatency = 700, kSetup = 900, kBarrier = 60, kGlobalBytes = 32, kSharedBytes = 128;
+  const ConvTiling& t = plan.tiling;
+  const BlockSize& size = plan.size();
+  const double warps = size.threads / 32.0, taps = t.rows.taps * t.columns.taps;
+  const double steps = t.planes * taps, places = t.rows.places() * t.columns.places();
+  // One stage, all of the multiprocessor to itself: what limits it.
+  const double products =
+      steps * size.m * size.n * elements_per_step(p.arithmetic) / multiply_adds_per_cycle(gpu, p.arithmetic);
+  const double warp_side = std::sqrt(size.m * size.n / warps);
+  const double fragments = steps * warps * 2 * warp_side * kStepBytes / kSharedBytes;
+  const double chunks = t.planes * places * 2 + steps * size.n * 2;
+  const double issue =
+      (chunks / 32 * 14 + steps * warps * 24) / 4;  // warp instructions beside the products, four a cycle
+  const double bytes = chunks * 16 / kGlobalBytes;
+  const double stage = std::max({products, fragments, bytes, issue}) + kBarrier;
+
+  const double registers = size.m * size.n / static_cast<double>(size.threads) + 80;
+  const double together =
+      std::max(1.0, std::min({std::floor((gpu.shared_bytes + 1024.0) /
+                                         (static_cast<double>(plan.shared_bytes) + kStaticBytes + 1024)),
+                              std::floor(65536 / (registers * size.threads)), std::floor(2048.0 / size.threads)}));
+  const double stages = std::ceil(static_cast<double>(t.stage_count) / t.splits);
+  const double sums_bytes = size.m * size.n * 4.0;
+  const double epilogue = sums_bytes * 3 / kSharedBytes + sums_bytes / kGlobalBytes;
+  const double split = t.splits > 1 ? 2 * kLatency + sums_bytes / kGlobalBytes * (1 + t.splits) : 0;
+  const auto wave = [&](double blocks_each) {
+    return kSetup + kLatency + stages * std::max(blocks_each * stage, kLatency / (t.stages - 1)) +
+           blocks_each * epilogue + split;
+  };
+  const double blocks = static_cast<double>(plan.blocks(p)) * t.splits, sms = gpu.multiprocessors;
+  const double full = std::floor(blocks / (sms * together)), rest = blocks - full * sms * together;
+  return full * wave(together) + (rest > 0 ? wave(std::ceil(rest / sms)) : 0);
+}
+
+}  // namespace
+
+std::string to_text(const ConvPlan& plan) {
+  const ConvTiling& t = plan.tiling;
+  const auto product = [](int a, int b) { return std::to_string(a) + "x" + std::to_string(b); };
+  std::string text = product(plan.size().m, plan.size().n) + " (" + product(t.rows.outputs, t.columns.outputs) +
+                     " pixels), " + product(t.rows.taps, t.columns.taps) + " taps, " + std::to_string(t.planes) +
+                     (t.planes > 1 ? " planes, " : " plane, ") + std::to_string(t.stages) + " stages";
+  if (t.splits > 1) text += ", split " + std::to_string(t.splits);
+  return text;
+}
+
+ConvPlan plan_conv(const ConvProblem& p, const GpuInfo& gpu, int only) {
+  const int most_planes = *std::max_element(p.planes.begin(), p.planes.end());
+  ConvPlan best;
+  bool found = false;
+  const auto consider = [&](ConvPlan plan) {
+    lay_out(plan, p);
+    if (plan.shared_bytes + kStaticBytes > gpu.shared_bytes) return;
+    for (int splits = 1; splits <= std::min(plan.tiling.stage_count, 32); splits += splits < 4 ? 1 : splits / 2) {
+      if (splits > 1 && plan.blocks(p) * (splits - 1) >= 2 * gpu.multiprocessors) break;  // there are enough
+      plan.tiling.splits = splits;
+      plan.cycles = cycles_of(plan, p, gpu);
+      if (!found || plan.cycles < best.cycles) best = plan, found = true;
+    }
+  };
+  for (int block = 0; block < kBlockSizes; ++block) {
+    if (only >= 0 && block != only) continue;
+    const int m = block_sizes[block].m;
+    for (int log2_width = 0; 1 << log2_width <= m; ++log2_width) {
+      const int width = 1 << log2_width;
+      if (width >= 2 * p.outputs_w && width > 1) break;
+      if (m / width >= 2 * p.outputs_h && width < p.outputs_w && width < m) continue;
+      for (int together = 0; together < 4; ++together) {
+        const bool rows = together & 1, columns = together & 2;
+        if ((rows && p.kernel_h == 1) || (columns && p.kernel_w == 1)) continue;
+        for (int log2_planes = 0; log2_planes < 3 && (log2_planes == 0 || 1 << log2_planes < 2 * most_planes);
+             ++log2_planes)
+          for (int stages = 2; stages <= 4; ++stages) {
+            ConvPlan plan{.block = block};
+            ConvTiling& t = plan.tiling;
+            t.rows = tap_axis(m / width, p.kernel_h, p.stride_h, p.dilation_h, p.top, p.outputs_h, rows);
+            t.columns = tap_axis(width, p.kernel_w, p.stride_w, p.dilation_w, p.left, p.outputs_w, columns);
+            t.log2_width = log2_width;
+            t.planes = 1 << log2_planes, t.log2_planes = log2_planes, t.stages = stages;
+            consider(plan);
+          }
+      }
+    }
+  }
+  return best;
+}
+
+}  // namespace fathom::gpu

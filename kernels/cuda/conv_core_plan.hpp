@@ -1,0 +1,85 @@
+// How the convolution core cuts up a problem: tile, taps per stage, planes, stages, splits. Plain data and pure
+// functions: no device is asked.
+#pragma once
+
+#include <cstdint>
+#include <iterator>
+#include <string>
+#include <vector>
+
+#include "engine/cuda/backend_cuda.hpp"
+#include "engine/tensor.hpp"
+
+namespace fathom::gpu {
+
+// One dimension of a block's tile of outputs, and of the tile of input pixels ("places") that they see.
+struct TapAxis {
+  int outputs = 1;           // of the tile: a power of two
+  int taps = 1, groups = 1;  // taps that one stage holds, and how many such groups there are
+  int pitch = 1;             // places between what neighbouring outputs see
+  int tap_pitch = 0;         // places between neighbouring taps of a group
+  int unit = 1;              // input pixels between neighbouring places
+  int stride = 1, dilation = 1, before = 0;
+  int last = 0;  // the last input pixel that any output sees
+
+  FATHOM_BOTH int places() const { return (outputs - 1) * pitch + (taps - 1) * tap_pitch + 1; }
+  FATHOM_BOTH int input(int first_output, int group, int place) const {
+    return first_output * stride - before + group * dilation + place * unit;
+  }
+};
+
+struct ConvTiling {
+  TapAxis rows, columns;
+  int log2_width = 0;  // of the tile
+  int tiles_h = 1, tiles_w = 1, channel_blocks = 1;
+  int planes = 1, log2_planes = 0;  // 32-byte planes of channels in a stage, at most
+  int plane_bytes = 0;              // from plane to plane of a stage's activations
+  int weight_offset = 0, stage_bytes = 0;
+  int stages = 2;                        // of the ring
+  int stage_count = 0;                   // of the whole sum
+  int step_count = 0;                    // k-steps of the whole sum
+  int splits = 1;                        // blocks that share one sum
+  int gate_offset = 0, ring_offset = 0;  // in shared memory, behind the tables of places
+};
+
+// The block shapes there are, by number: the kernels are instantiated for these.
+struct BlockSize {
+  int m, n, threads;
+};
+inline constexpr BlockSize block_sizes[] = {
+    {128, 128, 256}, {128, 64, 128}, {64, 64, 128}, {64, 32, 128}, {32, 64, 128}, {16, 64, 128}, {128, 16, 128},
+};
+inline constexpr int kBlockSizes = static_cast<int>(std::size(block_sizes));
+
+// What the products are made of.
+enum class Arithmetic { half, tf32, float32 };
+constexpr int elements_per_step(Arithmetic a) { return a == Arithmetic::half ? 16 : 8; }
+
+struct ConvProblem {
+  Arithmetic arithmetic = Arithmetic::half;
+  int images = 1, outputs_h = 1, outputs_w = 1, channels = 1;  // of the output
+  int kernel_h = 1, kernel_w = 1, stride_h = 1, stride_w = 1, dilation_h = 1, dilation_w = 1, top = 0, left = 0;
+  std::vector<int> planes;  // of each source
+  bool gated = false;
+};
+
+struct ConvPlan {
+  int block = 0;  // of block_sizes
+  ConvTiling tiling;
+  std::int64_t shared_bytes = 0;
+  double cycles = 0;  // the cost model's guess
+
+  const BlockSize& size() const { return block_sizes[block]; }
+  std::int64_t blocks(const ConvProblem& p) const {
+    return std::int64_t{tiling.tiles_h} * tiling.tiles_w * tiling.channel_blocks * p.images;
+  }
+};
+
+// "128x64 outputs (8x16 pixels), 3x3 taps, 2 planes, 3 stages, split 4"
+std::string to_text(const ConvPlan& plan);
+
+// The plan of least cost, by what the GPU can do; `only` restricts the block shape (-1: any). Throws nothing: there is
+// always one that fits.
+ConvPlan plan_conv(const ConvProblem& problem, const GpuInfo& gpu, int only = -1);
+
+}  // namespace fathom::gpu
