@@ -51,8 +51,10 @@ struct EngineFlags {
   double budget_gib = 8;
 
   void add_to(CLI::App& app, bool with_size) {
-    app.add_option("--device", device, "auto, cpu, cuda or reference")->check(CLI::IsMember({"auto", "cpu", "cuda", "reference"}));
-    app.add_option("--precision", precision, "fp32, tf32 or fp16 (the last two on a GPU)")->check(CLI::IsMember({"fp32", "tf32", "fp16"}));
+    app.add_option("--device", device, "auto, cpu, cuda or reference")
+        ->check(CLI::IsMember({"auto", "cpu", "cuda", "reference"}));
+    app.add_option("--precision", precision, "fp32, tf32 or fp16 (the last two on a GPU)")
+        ->check(CLI::IsMember({"fp32", "tf32", "fp16"}));
     app.add_option("--threads", threads, "CPU threads, 0: all cores")->check(CLI::Range(0, 1024));
     add_budget(app);
     if (with_size) add_size(app);
@@ -81,7 +83,8 @@ struct EngineFlags {
 
 // An engine from a model file, or with synthetic weights where the argument is the name of an architecture and no file.
 inline Engine open_engine(const std::string& model, const EngineOptions& options) {
-  const bool a_path = model.find('/') != std::string::npos || model.find('.') != std::string::npos || std::filesystem::exists(model);
+  const bool a_path =
+      model.find('/') != std::string::npos || model.find('.') != std::string::npos || std::filesystem::exists(model);
   return a_path ? Engine::load(model, options) : Engine::synthetic(model, options);
 }
 

@@ -19,8 +19,8 @@ struct Flags {
   Camera camera;
 };
 
-// What can be known of an output before minutes of work: its folder is there, and its name promises no other format than
-// the one that is written. Names without an ending promise nothing.
+// What can be known of an output before minutes of work: its folder is there, and its name promises no other format
+// than the one that is written. Names without an ending promise nothing.
 void check_output(const std::string& path, const std::string& written) {
   const std::filesystem::path folder = std::filesystem::path(path).parent_path();
   if (!folder.empty() && !std::filesystem::is_directory(folder))
@@ -28,8 +28,9 @@ void check_output(const std::string& path, const std::string& written) {
   std::string ending = std::filesystem::path(path).extension().string();
   for (char& c : ending) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
   if (!ending.empty() && ending != written)
-    throw Error(ErrorKind::usage, path + " would hold no " + ending + ": pictures (-o, --side-by-side, --raw16) are written as .png, " +
-                                      "values (--raw) as .pfm, points (--points) as .ply; give it a name that ends in " + written);
+    throw Error(ErrorKind::usage,
+                path + " would hold no " + ending + ": pictures (-o, --side-by-side, --raw16) are written as .png, " +
+                    "values (--raw) as .pfm, points (--points) as .ply; give it a name that ends in " + written);
 }
 
 void work(const Flags& flags) {
@@ -64,11 +65,13 @@ void work(const Flags& flags) {
     notes += flags.points + ": " + std::to_string(points) + " points\n";
   }
   progress.show("");
-  std::fprintf(stderr, "%s%s: %dx%d, depth %s, by %s on %s in %.0f ms\n", notes.c_str(), flags.out.c_str(), depth.width, depth.height,
-               depth.unit == "m" ? "in metres" : "up to scale", engine.network().c_str(), engine.device().c_str(), ms);
+  std::fprintf(stderr, "%s%s: %dx%d, depth %s, by %s on %s in %.0f ms\n", notes.c_str(), flags.out.c_str(), depth.width,
+               depth.height, depth.unit == "m" ? "in metres" : "up to scale", engine.network().c_str(),
+               engine.device().c_str(), ms);
   if (engine.has_synthetic_weights())
-    std::fprintf(stderr, "The weights are synthetic: the picture shows that the program works, not how far things are. "
-                         "Give trained ones with --model FILE (weights_tools/README.md tells how to convert them).\n");
+    std::fprintf(stderr,
+                 "The weights are synthetic: the picture shows that the program works, not how far things are. "
+                 "Give trained ones with --model FILE (weights_tools/README.md tells how to convert them).\n");
 }
 
 }  // namespace
@@ -77,14 +80,21 @@ int main(int argc, char** argv) {
   CLI::App app{"A photograph in, a depth picture out: near is bright.", "depth_from_image"};
   Flags flags;
   app.add_option("PHOTO", flags.photo, "any picture that OpenCV reads")->required();
-  app.add_option("--model", flags.model, "a model file, or the name of a network to run with synthetic weights")->capture_default_str();
+  app.add_option("--model", flags.model, "a model file, or the name of a network to run with synthetic weights")
+      ->capture_default_str();
   app.add_option("-o,--output", flags.out, "the depth picture, PNG")->capture_default_str();
   app.add_option("--right", flags.right, "the right photograph, for stereo networks");
   app.add_option("--raw", flags.raw, "also the values themselves: PFM, float32");
-  app.add_option("--raw16", flags.raw16, "also the values as 16-bit PNG: millimetres, or of relative depth shares of the farthest");
+  app.add_option("--raw16", flags.raw16,
+                 "also the values as 16-bit PNG: millimetres, or of relative depth shares of the farthest");
   app.add_option("--points", flags.points, "also a point cloud in the photograph's colours: PLY");
-  auto* focal = app.add_option("--focal", flags.camera.focal_pixels, "focal length in pixels of the photograph, for --points")->check(cli::above_zero);
-  app.add_option("--fov", flags.camera.horizontal_view_degrees, "instead: horizontal field of view in degrees")->check(CLI::Range(1., 179.))->capture_default_str()->excludes(focal);
+  auto* focal =
+      app.add_option("--focal", flags.camera.focal_pixels, "focal length in pixels of the photograph, for --points")
+          ->check(cli::above_zero);
+  app.add_option("--fov", flags.camera.horizontal_view_degrees, "instead: horizontal field of view in degrees")
+      ->check(CLI::Range(1., 179.))
+      ->capture_default_str()
+      ->excludes(focal);
   app.add_option("--side-by-side", flags.both, "also photograph and depth in one picture: PNG");
   app.add_option("--colormap", flags.colours, "magma, viridis, turbo or grey")->capture_default_str();
   flags.engine.add_to(app, true);

@@ -41,18 +41,28 @@ Frame config_frame(const ModelConfig& c) {
 
 void list(bool as_json) {
   Json rows = Json::array();
-  if (!as_json) std::printf("%-34s %13s %10s  %-9s  %-26s %s\n", "architecture", "parameters", "mult-adds", "at", "input -> output", "paper");
+  if (!as_json)
+    std::printf("%-34s %13s %10s  %-9s  %-26s %s\n", "architecture", "parameters", "mult-adds", "at", "input -> output",
+                "paper");
   for (const Architecture& a : architectures()) {
     const Frame frame = config_frame(a.config);
     const Census census = take_census(a, a.config, frame);
     const std::string size = cli::size_text(frame.width, frame.height);
-    const std::string output = std::string(enum_names<OutputKind>[static_cast<std::size_t>(a.config.output)]) + ", " + a.config.unit;
+    const std::string output =
+        std::string(enum_names<OutputKind>[static_cast<std::size_t>(a.config.output)]) + ", " + a.config.unit;
     if (as_json)
-      rows.push_back({{"name", a.name}, {"paper", a.paper}, {"parameters", census.parameters}, {"multiply_adds", census.multiply_adds},
-                      {"width", frame.width}, {"height", frame.height}, {"inputs", a.inputs}, {"output", output}});
+      rows.push_back({{"name", a.name},
+                      {"paper", a.paper},
+                      {"parameters", census.parameters},
+                      {"multiply_adds", census.multiply_adds},
+                      {"width", frame.width},
+                      {"height", frame.height},
+                      {"inputs", a.inputs},
+                      {"output", output}});
     else
-      std::printf("%-34s %13s %10s  %-9s  %-26s %s\n", a.name.c_str(), grouped(census.parameters).c_str(), count_text(census.multiply_adds).c_str(),
-                  size.c_str(), (std::string(a.inputs) + " -> " + output).c_str(), a.paper.c_str());
+      std::printf("%-34s %13s %10s  %-9s  %-26s %s\n", a.name.c_str(), grouped(census.parameters).c_str(),
+                  count_text(census.multiply_adds).c_str(), size.c_str(),
+                  (std::string(a.inputs) + " -> " + output).c_str(), a.paper.c_str());
   }
   if (as_json) std::printf("%s\n", Json{{"architectures", rows}}.dump(1).c_str());
 }
@@ -62,7 +72,8 @@ void list(bool as_json) {
 void synthesize(const std::string& name, const std::string& seed, const std::string& path, bool half) {
   Model model = synthetic_model(name, seed);
   const std::size_t count = model.weights.size();
-  write_model_file(path, {name, config_to_json(model.config), "", std::move(model.weights)}, half ? DType::f16 : DType::f32);
+  write_model_file(path, {name, config_to_json(model.config), "", std::move(model.weights)},
+                   half ? DType::f16 : DType::f32);
   std::fprintf(stderr, "%s: %s with synthetic weights (%zu tensors)\n", path.c_str(), name.c_str(), count);
 }
 
@@ -79,8 +90,11 @@ std::vector<std::string> split(const std::string& text) {
   std::vector<std::string> parts;
   std::string part;
   for (char c : text + ",")
-    if (c == ',') { if (!part.empty()) parts.push_back(part); part.clear(); }
-    else part += c;
+    if (c == ',') {
+      if (!part.empty()) parts.push_back(part);
+      part.clear();
+    } else
+      part += c;
   return parts;
 }
 
@@ -108,34 +122,61 @@ void inspect(const InspectFlags& flags) {
   if (flags.json) {
     Json rows = Json::array();
     for (const StepInfo& s : steps)
-      rows.push_back({{"name", s.name}, {"op", s.op}, {"kernel", s.kernel}, {"shape", s.shape}, {"flops", s.flops}, {"bytes", s.bytes}, {"refused", s.refused}});
-    std::printf("%s\n", Json{{"network", engine.network()}, {"device", engine.device()}, {"width", frame.width}, {"height", frame.height},
-                             {"batch", frame.batch}, {"fused", !flags.unfused}, {"launches", steps.size()}, {"flops", flops}, {"multiply_adds_as_written", written}, {"bytes", bytes},
-                             {"arena_bytes", memory.arena_bytes}, {"lower_bound_bytes", memory.lower_bound_bytes}, {"sum_bytes", memory.sum_bytes},
-                             {"workspace_bytes", memory.workspace_bytes}, {"weight_bytes", memory.weight_bytes}, {"steps", rows}}.dump(1).c_str());
+      rows.push_back({{"name", s.name},
+                      {"op", s.op},
+                      {"kernel", s.kernel},
+                      {"shape", s.shape},
+                      {"flops", s.flops},
+                      {"bytes", s.bytes},
+                      {"refused", s.refused}});
+    std::printf("%s\n", Json{{"network", engine.network()},
+                             {"device", engine.device()},
+                             {"width", frame.width},
+                             {"height", frame.height},
+                             {"batch", frame.batch},
+                             {"fused", !flags.unfused},
+                             {"launches", steps.size()},
+                             {"flops", flops},
+                             {"multiply_adds_as_written", written},
+                             {"bytes", bytes},
+                             {"arena_bytes", memory.arena_bytes},
+                             {"lower_bound_bytes", memory.lower_bound_bytes},
+                             {"sum_bytes", memory.sum_bytes},
+                             {"workspace_bytes", memory.workspace_bytes},
+                             {"weight_bytes", memory.weight_bytes},
+                             {"steps", rows}}
+                            .dump(1)
+                            .c_str());
     return;
   }
-  std::printf("%s at %dx%d, batch %d, on %s\n", engine.network().c_str(), frame.width, frame.height, frame.batch, engine.device().c_str());
+  std::printf("%s at %dx%d, batch %d, on %s\n", engine.network().c_str(), frame.width, frame.height, frame.batch,
+              engine.device().c_str());
   for (const TensorInfo& t : engine.inputs(frame))
-    std::printf("  input  %-14s %s (%ld, %ld, %ld, %ld)\n", t.name.c_str(), t.kind.c_str(), t.shape[0], t.shape[1], t.shape[2], t.shape[3]);
+    std::printf("  input  %-14s %s (%ld, %ld, %ld, %ld)\n", t.name.c_str(), t.kind.c_str(), t.shape[0], t.shape[1],
+                t.shape[2], t.shape[3]);
   for (const TensorInfo& t : engine.outputs(frame))
-    std::printf("  output %-14s %s (%ld, %ld, %ld, %ld)\n", t.name.c_str(), t.kind.c_str(), t.shape[0], t.shape[1], t.shape[2], t.shape[3]);
+    std::printf("  output %-14s %s (%ld, %ld, %ld, %ld)\n", t.name.c_str(), t.kind.c_str(), t.shape[0], t.shape[1],
+                t.shape[2], t.shape[3]);
   if (flags.layers) {
-    const Model model = std::filesystem::exists(flags.model) ? open_model(flags.model, options.budget_bytes) : synthetic_model(flags.model);
+    const Model model = std::filesystem::exists(flags.model) ? open_model(flags.model, options.budget_bytes)
+                                                             : synthetic_model(flags.model);
     std::printf("\nas its authors wrote it:\n%s", to_text(build_graph(model, frame)).c_str());
   }
   std::printf("\n%-44s %-20s %-28s %9s %9s\n", "step", "output", "kernel", "MFLOP", "MB");
   for (const StepInfo& s : steps) {
-    std::printf("%-44s %-20s %-28s %9.2f %9.3f\n", s.name.c_str(), s.shape.c_str(), s.kernel.c_str(), s.flops / 1e6, s.bytes / 1e6);
+    std::printf("%-44s %-20s %-28s %9.2f %9.3f\n", s.name.c_str(), s.shape.c_str(), s.kernel.c_str(), s.flops / 1e6,
+                s.bytes / 1e6);
     if (flags.layers) std::printf("    %s\n", s.op.c_str());
     if (flags.layers)
       for (const std::string& why : s.refused) std::printf("    not %s\n", why.c_str());
   }
-  std::printf("\n%zu launches, %.2f MB to move; multiply-adds: %.3f G as written with all outputs, %.3f G as run\n", steps.size(), bytes / 1e6,
-              written / 1e9, flops / 2e9);
-  std::printf("memory: weights %.2f MiB; arena %.3f MiB (%.3f an image), lower bound %.3f, without reuse %.3f; workspace %.3f\n",
-              memory.weight_bytes / 1048576., memory.arena_bytes / 1048576., memory.arena_bytes / 1048576. / frame.batch,
-              memory.lower_bound_bytes / 1048576., memory.sum_bytes / 1048576., memory.workspace_bytes / 1048576.);
+  std::printf("\n%zu launches, %.2f MB to move; multiply-adds: %.3f G as written with all outputs, %.3f G as run\n",
+              steps.size(), bytes / 1e6, written / 1e9, flops / 2e9);
+  std::printf(
+      "memory: weights %.2f MiB; arena %.3f MiB (%.3f an image), lower bound %.3f, without reuse %.3f; workspace "
+      "%.3f\n",
+      memory.weight_bytes / 1048576., memory.arena_bytes / 1048576., memory.arena_bytes / 1048576. / frame.batch,
+      memory.lower_bound_bytes / 1048576., memory.sum_bytes / 1048576., memory.workspace_bytes / 1048576.);
 }
 
 // ---- run and verify ----
@@ -165,12 +206,15 @@ Input read_input(const SafetensorsFile& file, const TensorInfo& in) {
   const Desc& d = entry->desc;
   const bool photograph = in.kind == "u8";
   if (to_string(d.dtype) != in.kind || (d.rank != 4 && !(photograph && d.rank == 3)))
-    wrong("must be " + std::string(photograph ? "u8 (H, W, C) or (N, H, W, C)" : "f32 (N, C, H, W)") + ", it is " + to_string(d.dtype) + " " + dims(d));
+    wrong("must be " + std::string(photograph ? "u8 (H, W, C) or (N, H, W, C)" : "f32 (N, C, H, W)") + ", it is " +
+          to_string(d.dtype) + " " + dims(d));
   const std::int64_t* extent = d.extent.data() + (d.rank - 3);  // of one picture
   const std::int64_t n = d.rank == 4 ? d.extent[0] : 1, c = photograph ? extent[2] : extent[0];
   const std::int64_t h = photograph ? extent[0] : extent[1], w = photograph ? extent[1] : extent[2];
-  if (c != in.shape[1]) wrong("has " + std::to_string(c) + " channels, the network takes " + std::to_string(in.shape[1]));
-  Input input{{static_cast<int>(n), static_cast<int>(h), static_cast<int>(w)}, std::vector<std::byte>(static_cast<std::size_t>(entry->end - entry->begin))};
+  if (c != in.shape[1])
+    wrong("has " + std::to_string(c) + " channels, the network takes " + std::to_string(in.shape[1]));
+  Input input{{static_cast<int>(n), static_cast<int>(h), static_cast<int>(w)},
+              std::vector<std::byte>(static_cast<std::size_t>(entry->end - entry->begin))};
   if (photograph) {
     file.read(*entry, input.bytes.data());
     return input;
@@ -188,7 +232,8 @@ Run run_file(const Engine& engine, const SafetensorsFile& file, const std::strin
   Run run;
   for (const TensorInfo& in : engine.inputs({1, engine.frame().height, engine.frame().width})) {
     Input input = read_input(file, in);
-    if (!run.inputs.empty() && !(input.frame == run.frame)) throw Error(ErrorKind::file, file.path() + ": the inputs differ in size");
+    if (!run.inputs.empty() && !(input.frame == run.frame))
+      throw Error(ErrorKind::file, file.path() + ": the inputs differ in size");
     run.frame = input.frame;
     run.inputs.push_back(std::move(input.bytes));
   }
@@ -201,11 +246,13 @@ Run run_file(const Engine& engine, const SafetensorsFile& file, const std::strin
       throw Error(ErrorKind::usage, "the network has no output '" + name + "'; it has " + list);
     }
   for (const TensorInfo& o : known)
-    if (wanted.empty() ? run.infos.empty() : std::find(wanted.begin(), wanted.end(), o.name) != wanted.end()) run.infos.push_back(o);
+    if (wanted.empty() ? run.infos.empty() : std::find(wanted.begin(), wanted.end(), o.name) != wanted.end())
+      run.infos.push_back(o);
   std::vector<const void*> inputs;
   for (const auto& in : run.inputs) inputs.push_back(in.data());
   std::vector<NamedOutput> outputs;
-  for (const TensorInfo& o : run.infos) run.outputs.emplace_back(static_cast<std::size_t>(o.shape[0] * o.shape[1] * o.shape[2] * o.shape[3]));
+  for (const TensorInfo& o : run.infos)
+    run.outputs.emplace_back(static_cast<std::size_t>(o.shape[0] * o.shape[1] * o.shape[2] * o.shape[3]));
   for (std::size_t k = 0; k < run.infos.size(); ++k) outputs.push_back({run.infos[k].name, run.outputs[k].data()});
   engine.session().run(run.frame, inputs, outputs);
   return run;
@@ -217,7 +264,8 @@ void run_to(const Engine& engine, const std::string& in_path, const std::string&
   const Run run = run_file(engine, *SafetensorsFile::open(in_path), choice);
   std::vector<NamedTensor> tensors;
   for (std::size_t k = 0; k < run.infos.size(); ++k)
-    tensors.push_back(NamedTensor::of("output." + run.infos[k].name, {desc_of(run.infos[k]), const_cast<float*>(run.outputs[k].data())}));
+    tensors.push_back(NamedTensor::of("output." + run.infos[k].name,
+                                      {desc_of(run.infos[k]), const_cast<float*>(run.outputs[k].data())}));
   write_safetensors(out_path, tensors, {{"network", engine.network()}, {"device", engine.device()}});
 }
 
@@ -235,22 +283,26 @@ void verify(const Engine& engine, const std::string& path, double tolerance) {
     const TensorEntry& entry = *file.find("output." + run.infos[k].name);
     const Desc d = desc_of(run.infos[k]);
     if (entry.desc.dtype != DType::f32 || !entry.desc.same_extents(d))
-      throw Error(ErrorKind::file, path + ": '" + entry.name + "' is " + to_string(entry.desc.dtype) + " " + dims(entry.desc) + ", the network gives f32 " + dims(d));
+      throw Error(ErrorKind::file, path + ": '" + entry.name + "' is " + to_string(entry.desc.dtype) + " " +
+                                       dims(entry.desc) + ", the network gives f32 " + dims(d));
     const std::shared_ptr<const float[]> golden = file.read_floats(entry);
     const float* g = golden.get();
     double low = INFINITY, high = -INFINITY, largest = 0;
     for (std::int64_t i = 0; i < d.elements(); ++i) {
       low = std::min(low, static_cast<double>(g[i])), high = std::max(high, static_cast<double>(g[i]));
-      const double difference = std::fabs(static_cast<double>(run.outputs[k][static_cast<std::size_t>(i)]) - static_cast<double>(g[i]));
+      const double difference =
+          std::fabs(static_cast<double>(run.outputs[k][static_cast<std::size_t>(i)]) - static_cast<double>(g[i]));
       largest = std::isnan(difference) || difference > largest ? difference : largest;
       if (std::isnan(largest)) break;
     }
-    const double error = largest == 0 ? 0 : largest / std::max(high - low, 0.1 * std::max(std::fabs(low), std::fabs(high)));
+    const double error =
+        largest == 0 ? 0 : largest / std::max(high - low, 0.1 * std::max(std::fabs(low), std::fabs(high)));
     const bool ok = error <= tolerance;
     agrees = agrees && ok;
     std::printf("%-14s error %.2e  %s\n", run.infos[k].name.c_str(), error, ok ? "agrees" : "DIFFERS");
   }
-  if (!agrees) throw Error(ErrorKind::model, "the outputs differ by more than " + std::to_string(tolerance) + " of their range");
+  if (!agrees)
+    throw Error(ErrorKind::model, "the outputs differ by more than " + std::to_string(tolerance) + " of their range");
 }
 
 }  // namespace
@@ -265,7 +317,8 @@ int main(int argc, char** argv) {
 
   std::string name, seed, out;
   bool half = false;
-  CLI::App* synthesize_command = app.add_subcommand("synthesize", "a model file with synthetic weights: the right work, meaningless depth");
+  CLI::App* synthesize_command =
+      app.add_subcommand("synthesize", "a model file with synthetic weights: the right work, meaningless depth");
   synthesize_command->add_option("ARCH", name, "a name that `list` prints")->required();
   synthesize_command->add_option("--seed", seed);
   synthesize_command->add_option("-o,--output", out)->required();
@@ -280,10 +333,13 @@ int main(int argc, char** argv) {
   bool fused = true;
   inspect_command->add_flag("--fused", fused, "the default");
   inspect_command->add_flag("--unfused", inspect_flags.unfused, "every layer on its own");
-  inspect_command->add_flag("--direct", inspect_flags.direct, "convolve enlarged maps at full size, not by products at the small one");
+  inspect_command->add_flag("--direct", inspect_flags.direct,
+                            "convolve enlarged maps at full size, not by products at the small one");
   bool finite = false;
-  inspect_command->add_flag("--finite", finite, "of a model file: read every weight first, and name those with NaN or infinity");
-  inspect_command->add_flag("--layers", inspect_flags.layers, "also the graph before passes, and why faster kernels refused");
+  inspect_command->add_flag("--finite", finite,
+                            "of a model file: read every weight first, and name those with NaN or infinity");
+  inspect_command->add_flag("--layers", inspect_flags.layers,
+                            "also the graph before passes, and why faster kernels refused");
   inspect_command->add_flag("--json", inspect_flags.json);
 
   std::string model, in_path, out_path, outputs = "all";
@@ -297,7 +353,10 @@ int main(int argc, char** argv) {
 
   CLI::App* run_command = app.add_subcommand("run", "tensors in, tensors out");
   run_command->add_option("MODEL", model)->required();
-  run_command->add_option("IN", in_path, "safetensors with input.<name>: photographs u8 (H, W, C) or (N, H, W, C), others f32 (N, C, H, W)")->required();
+  run_command
+      ->add_option("IN", in_path,
+                   "safetensors with input.<name>: photographs u8 (H, W, C) or (N, H, W, C), others f32 (N, C, H, W)")
+      ->required();
   run_command->add_option("OUT", out_path, "safetensors with output.<name>, float32 (N, C, H, W)")->required();
   run_command->add_option("--outputs", outputs, "a,b or all");
   flags.add_to(*run_command, false);
@@ -313,7 +372,9 @@ int main(int argc, char** argv) {
     if (*synthesize_command) return synthesize(name, seed, out, half);
     if (*inspect_command && finite) {
       std::string found;
-      for (const std::string& tensor : check_finite(load_model_file(inspect_flags.model, inspect_flags.engine.budget_bytes()))) found += (found.empty() ? "" : "; ") + tensor;
+      for (const std::string& tensor :
+           check_finite(load_model_file(inspect_flags.model, inspect_flags.engine.budget_bytes())))
+        found += (found.empty() ? "" : "; ") + tensor;
       if (!found.empty()) throw Error(ErrorKind::model, inspect_flags.model + ": " + found);
     }
     if (*inspect_command) return inspect(inspect_flags);
@@ -322,7 +383,8 @@ int main(int argc, char** argv) {
     const Model m = std::filesystem::exists(model) ? open_model(model, flags.budget_bytes()) : synthetic_model(model);
     const cli::Size size = cli::parse_size(flags.size);
     const Frame own = config_frame(m.config);
-    const std::string json = graph_to_json(build_graph(m, {1, size.height ? size.height : own.height, size.width ? size.width : own.width}));
+    const std::string json =
+        graph_to_json(build_graph(m, {1, size.height ? size.height : own.height, size.width ? size.width : own.width}));
     if (out_path.empty()) {
       std::printf("%s\n", json.c_str());
     } else {

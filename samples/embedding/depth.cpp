@@ -16,8 +16,8 @@ int main(int argc, char** argv) {
 
     const fathom::DepthMap depth = session.depth(photo);
     const auto [near, far] = std::minmax_element(depth.depth.begin(), depth.depth.end());
-    std::printf("%s on %s: %dx%d, depth from %g to %g (%s)\n", engine.network().c_str(), engine.device().c_str(), depth.width,
-                depth.height, *near, *far, depth.unit.c_str());
+    std::printf("%s on %s: %dx%d, depth from %g to %g (%s)\n", engine.network().c_str(), engine.device().c_str(),
+                depth.width, depth.height, *near, *far, depth.unit.c_str());
   } catch (const fathom::Error& e) {
     return std::fprintf(stderr, "depth_cpp: %s\n", e.what()), 1;
   }

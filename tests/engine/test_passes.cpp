@@ -26,7 +26,9 @@ class RandomNetwork {
 
  private:
   int pick(int count) { return static_cast<int>(random_() % static_cast<unsigned>(count)); }
-  Value any() { return maps_[maps_.size() - 1 - static_cast<std::size_t>(pick(std::min<int>(3, static_cast<int>(maps_.size()))))]; }
+  Value any() {
+    return maps_[maps_.size() - 1 - static_cast<std::size_t>(pick(std::min<int>(3, static_cast<int>(maps_.size()))))];
+  }
   const Desc& desc(Value v) { return graph_[v].desc; }
   std::string name(const char* what) { return std::string(what) + std::to_string(counter_++); }
 
@@ -44,11 +46,13 @@ class RandomNetwork {
   Value norm(Value x) {
     const std::string key = name("bn");
     std::vector<Value> in = {x};
-    for (const char* part : {"weight", "bias", "running_mean", "running_var"}) in.push_back(constant(key + "." + part, Desc::dense({desc(x).c()})));
+    for (const char* part : {"weight", "bias", "running_mean", "running_var"})
+      in.push_back(constant(key + "." + part, Desc::dense({desc(x).c()})));
     return graph_.add(BatchNorm{}, in, key);
   }
   Value activation(Value x) {
-    const ActivationKind kinds[] = {ActivationKind::relu, ActivationKind::elu, ActivationKind::sigmoid, ActivationKind::hard_swish};
+    const ActivationKind kinds[] = {ActivationKind::relu, ActivationKind::elu, ActivationKind::sigmoid,
+                                    ActivationKind::hard_swish};
     return graph_.add(Activation{kinds[pick(4)]}, {x}, name("act"));
   }
   Value gated(Value x) {
@@ -67,7 +71,8 @@ class RandomNetwork {
       case 1: return norm(conv(x, 1 + pick(6), 1 + 2 * pick(2), pick(2), pick(2)));
       case 2: return activation(pick(2) ? norm(conv(x, 4, 3, 1, false)) : x);
       case 3: {  // reflection or replication
-        const Value padded = graph_.add(Pad{.padding = 1, .mode = pick(2) ? PadMode::reflect : PadMode::replicate}, {x}, name("pad"));
+        const Value padded =
+            graph_.add(Pad{.padding = 1, .mode = pick(2) ? PadMode::reflect : PadMode::replicate}, {x}, name("pad"));
         return activation(conv(padded, 3, 3, 0, true));
       }
       case 4: {  // residual, of a convolution or of two
@@ -76,17 +81,21 @@ class RandomNetwork {
         return pick(2) ? activation(sum) : sum;
       }
       case 5: {  // a decoder's step: up, cat, conv
-        const Resize up = pick(2) ? Resize{.mode = ResizeMode::nearest, .scale = 2} : Resize{.mode = ResizeMode::bilinear, .scale = 2, .align_corners = pick(2) == 1};
+        const Resize up = pick(2) ? Resize{.mode = ResizeMode::nearest, .scale = 2}
+                                  : Resize{.mode = ResizeMode::bilinear, .scale = 2, .align_corners = pick(2) == 1};
         const Value small = graph_.add(Pool{.kind = PoolKind::max, .kernel = 2, .stride = 2}, {x}, name("pool"));
         Value large = graph_.add(up, {small}, name("up"));
         const Desc to = desc(x);
-        if (!desc(large).same_extents(to)) large = graph_.add(Resize{.mode = ResizeMode::bilinear, .size = {static_cast<int>(to.h()), static_cast<int>(to.w())}}, {large}, name("fit"));
+        if (!desc(large).same_extents(to))
+          large = graph_.add(
+              Resize{.mode = ResizeMode::bilinear, .size = {static_cast<int>(to.h()), static_cast<int>(to.w())}},
+              {large}, name("fit"));
         const Value cat = graph_.add(Concat{}, {large, x}, name("cat"));
         const Value padded = graph_.add(Pad{.padding = 1, .mode = PadMode::reflect}, {cat}, name("pad"));
         return conv(padded, 4, 3, 0, true);
       }
       case 6: return conv(gated(x), 1 + pick(5), 1, 0, true);  // fSE
-      case 7: {  // fSE over a concat of an enlarged map
+      case 7: {                                                // fSE over a concat of an enlarged map
         const Value small = graph_.add(Pool{.kind = PoolKind::average, .kernel = 2, .stride = 2}, {x}, name("pool"));
         const Value large = graph_.add(Resize{.mode = ResizeMode::nearest, .scale = 2}, {small}, name("up"));
         if (!desc(large).same_extents(desc(x))) return activation(x);
@@ -144,7 +153,9 @@ TEST_CASE("fused graphs compute what unfused ones do", "[engine]") {
 
 TEST_CASE("a decoder step fuses to one convolution", "[engine]") {
   Graph g;
-  const auto constant = [&](const std::string& key, const Desc& d) { return g.add_constant(key, Constant::of(d, synthetic_parameter(key, d))); };
+  const auto constant = [&](const std::string& key, const Desc& d) {
+    return g.add_constant(key, Constant::of(d, synthetic_parameter(key, d)));
+  };
   const Value low = g.add_input("low", Desc::nhwc(1, 8, 6, 10)), skip = g.add_input("skip", Desc::nhwc(1, 4, 12, 20));
   Value x = g.add(Resize{.mode = ResizeMode::nearest, .scale = 2}, {low}, "up");
   x = g.add(Concat{}, {x, skip}, "cat");
@@ -168,12 +179,15 @@ TEST_CASE("a decoder step fuses to one convolution", "[engine]") {
 
 TEST_CASE("input normalisation is never folded past zero padding, nor a norm past a shared map", "[engine]") {
   Graph g;
-  const auto constant = [&](const std::string& key, const Desc& d) { return g.add_constant(key, Constant::of(d, synthetic_parameter(key, d))); };
+  const auto constant = [&](const std::string& key, const Desc& d) {
+    return g.add_constant(key, Constant::of(d, synthetic_parameter(key, d)));
+  };
   const Value image = g.add_input("image", Desc::nhwc(1, 3, 8, 8, DType::u8));
   const Value x = g.add(Preprocess{{0.5f}, {0.25f}}, {image}, "input");
   const Value y = g.add(Conv2d{.padding = 1}, {x, constant("c.weight", Desc::dense({4, 3, 3, 3}))}, "conv");
   std::vector<Value> in = {y};
-  for (const char* part : {"weight", "bias", "running_mean", "running_var"}) in.push_back(constant(std::string("bn.") + part, Desc::dense({4})));
+  for (const char* part : {"weight", "bias", "running_mean", "running_var"})
+    in.push_back(constant(std::string("bn.") + part, Desc::dense({4})));
   const Value z = g.add(BatchNorm{}, in, "bn");
   g.outputs.push_back({"raw", y}), g.outputs.push_back({"normed", z});
   CHECK(fuse(g, {.preprocess = false}).nodes.size() == 3);  // the convolution's own map is an output too
@@ -183,11 +197,14 @@ TEST_CASE("input normalisation is never folded past zero padding, nor a norm pas
 
 TEST_CASE("constants that passes make of shared weights have names of their own", "[engine]") {
   Graph g;
-  const auto constant = [&](const std::string& key, const Desc& d) { return g.add_constant(key, Constant::of(d, synthetic_parameter(key, d))); };
+  const auto constant = [&](const std::string& key, const Desc& d) {
+    return g.add_constant(key, Constant::of(d, synthetic_parameter(key, d)));
+  };
   const Value x = g.add_input("x", Desc::nhwc(1, 3, 4, 4));
   const Value weight = constant("c.weight", Desc::dense({4, 3, 1, 1})), bias = constant("c.bias", Desc::dense({4}));
   std::vector<Value> norm[2];
-  for (const char* part : {"weight", "bias", "running_mean"}) norm[0].push_back(constant(std::string("bn.") + part, Desc::dense({4})));
+  for (const char* part : {"weight", "bias", "running_mean"})
+    norm[0].push_back(constant(std::string("bn.") + part, Desc::dense({4})));
   norm[1] = norm[0];
   for (auto& n : norm) n.push_back(constant(&n == norm ? "bn.running_var" : "other.running_var", Desc::dense({4})));
   int count = 0;
@@ -195,11 +212,13 @@ TEST_CASE("constants that passes make of shared weights have names of their own"
     const std::string name = "y" + std::to_string(count++);
     Conv2d conv;
     conv.bias = with_bias;
-    std::vector<Value> in = {g.add(conv, with_bias ? std::vector{x, weight, bias} : std::vector{x, weight}, name + ".conv")};
+    std::vector<Value> in = {
+        g.add(conv, with_bias ? std::vector{x, weight, bias} : std::vector{x, weight}, name + ".conv")};
     in.insert(in.end(), parameters.begin(), parameters.end());
     g.outputs.push_back({name, g.add(BatchNorm{eps}, in, name)});
   };
-  branch(norm[0], false, 1e-5f), branch(norm[1], false, 1e-5f), branch(norm[0], true, 1e-5f), branch(norm[0], false, 1e-3f);
+  branch(norm[0], false, 1e-5f), branch(norm[1], false, 1e-5f), branch(norm[0], true, 1e-5f),
+      branch(norm[0], false, 1e-3f);
 
   std::vector<std::vector<std::vector<float>>> results;
   const std::vector<float> picture(3 * 4 * 4, 0.5f);
@@ -213,7 +232,8 @@ TEST_CASE("constants that passes make of shared weights have names of their own"
     results.push_back(std::move(values));
   }
   for (std::size_t o = 0; o < 4; ++o)
-    for (std::size_t k = 0; k < results[0][o].size(); ++k) REQUIRE(std::fabs(results[0][o][k] - results[1][o][k]) <= 1e-4f * (1 + std::fabs(results[0][o][k])));
+    for (std::size_t k = 0; k < results[0][o].size(); ++k)
+      REQUIRE(std::fabs(results[0][o][k] - results[1][o][k]) <= 1e-4f * (1 + std::fabs(results[0][o][k])));
   CHECK(results[0][0] != results[0][1]);
   CHECK(results[0][0] != results[0][2]);
 }
@@ -224,9 +244,12 @@ TEST_CASE("an enlarged map's convolution is lowered where that is less work", "[
     const Value x = g.add_input("x", Desc::nhwc(1, channels, 6, 8));
     const Value up = g.add(Resize{.mode = ResizeMode::bilinear, .scale = factor, .align_corners = true}, {x}, "up");
     const Desc w = Desc::dense({4, channels, 5, 5});
-    g.outputs.push_back({"y", g.add(Conv2d{.padding = 2}, {up, g.add_constant("w.weight", Constant::of(w, synthetic_parameter("w.weight", w)))}, "conv")});
+    g.outputs.push_back(
+        {"y", g.add(Conv2d{.padding = 2},
+                    {up, g.add_constant("w.weight", Constant::of(w, synthetic_parameter("w.weight", w)))}, "conv")});
     const Graph fused = fuse(g, {});
-    CHECK(multiply_adds(fused) == multiply_adds(g) / (std::get<Conv2d>(fused.nodes[0].op).low_products ? factor * factor : 1));
+    CHECK(multiply_adds(fused) ==
+          multiply_adds(g) / (std::get<Conv2d>(fused.nodes[0].op).low_products ? factor * factor : 1));
     return std::get<Conv2d>(fused.nodes.at(0).op).low_products;
   };
   CHECK(lowered(256, 2));

@@ -244,10 +244,18 @@ std::vector<Case> low_products_cases() {
   for (const bool align : {false, true}) {
     const std::string name = align ? "_align" : "";
     lowered("5x5" + name, {.padding = 2, .sources = {up(10, 14, align)}}, map(2, 9, 5, 7), 4, 5);
-    lowered("uneven" + name, {.padding = 2, .bias = true, .sources = {up(19, 23, align)}, .activation = {ActivationKind::relu}}, map(1, 33, 7, 5), 16, 5);
+    lowered("uneven" + name,
+            {.padding = 2, .bias = true, .sources = {up(19, 23, align)}, .activation = {ActivationKind::relu}},
+            map(1, 33, 7, 5), 16, 5);
     lowered("smaller" + name, {.padding = 1, .sources = {up(5, 6, align)}}, map(1, 8, 9, 11), 3, 3);
   }
-  lowered("residual", {.padding = 2, .bias = true, .sources = {up(12, 16, true)}, .residual = true, .activation = {ActivationKind::relu}}, map(3, 16, 6, 8), 8, 5);
+  lowered("residual",
+          {.padding = 2,
+           .bias = true,
+           .sources = {up(12, 16, true)},
+           .residual = true,
+           .activation = {ActivationKind::relu}},
+          map(3, 16, 6, 8), 8, 5);
   lowered("chunks", {.padding = 1, .sources = {up(80, 60, true)}}, map(1, 3, 40, 30), 5, 3);
   lowered("large_factor", {.padding = 2, .sources = {up(33, 48, true)}}, map(1, 31, 2, 3), 16, 5);
   lowered("no_padding", {.sources = {up(9, 8, false)}}, map(1, 4, 4, 4), 6, 3);
@@ -266,8 +274,10 @@ std::vector<Case> photograph_cases() {
     c.low = 0, c.high = 256;
     t.push_back(std::move(c));
   };
-  add("stem_7x7", {.stride = 2, .padding = 3, .bias = true, .sources = {photo}, .activation = {ActivationKind::relu}}, {map(2, 3, 17, 23)}, 32, 7);
-  add("stem_3x3", {.stride = 2, .padding = 1, .sources = {photo}, .activation = {ActivationKind::hard_swish}}, {map(1, 3, 12, 9)}, 16, 3);
+  add("stem_7x7", {.stride = 2, .padding = 3, .bias = true, .sources = {photo}, .activation = {ActivationKind::relu}},
+      {map(2, 3, 17, 23)}, 32, 7);
+  add("stem_3x3", {.stride = 2, .padding = 1, .sources = {photo}, .activation = {ActivationKind::hard_swish}},
+      {map(1, 3, 12, 9)}, 16, 3);
   add("reflect", {.padding = 1, .bias = true, .sources = {reflected}}, {map(1, 3, 6, 7)}, 5, 3);
   add("no_padding", {.sources = {photo}}, {map(1, 3, 5, 1)}, 3, 1);
   add("beside_a_map", {.padding = 2, .sources = {photo, {}}}, {map(1, 3, 6, 5), map(1, 9, 6, 5)}, 8, 5);

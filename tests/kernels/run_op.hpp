@@ -17,7 +17,7 @@ namespace fathom::test {
 struct RunOptions {
   // Maps lie in a wider tensor, as concat sources do: channel 0 is its channel `lead`, and `tail` channels follow.
   std::int64_t lead = 0, tail = 0;
-  int in_place = -1;  // the input whose storage the output takes, -1: none
+  int in_place = -1;                // the input whose storage the output takes, -1: none
   std::int64_t slice_channels = 1;  // only maps of a multiple of so many channels lie so
 };
 
@@ -56,8 +56,9 @@ class Guarded {
     }
     begin = guard_bytes + before;
     image.assign(
-        static_cast<std::size_t>(begin + (sliced ? this->desc.span_bytes() + options.tail * size_of(desc.dtype) : desc.storage_bytes()) +
-                                 guard_bytes),
+        static_cast<std::size_t>(
+            begin + (sliced ? this->desc.span_bytes() + options.tail * size_of(desc.dtype) : desc.storage_bytes()) +
+            guard_bytes),
         pattern);
   }
 
@@ -174,7 +175,8 @@ RunResult run_op(const Case& c, const std::vector<std::vector<float>>& values, B
   auto* workspace_buffer = static_cast<std::byte*>(memory.put(workspace));
   std::vector<std::byte> counters(static_cast<std::size_t>(result.step.counters) * sizeof(unsigned));
   void* const counter_buffer = memory.put(counters);
-  result.step.run({addresses.data(), workspace_buffer + Guarded::guard_bytes, memory.stream(), static_cast<unsigned*>(counter_buffer)});
+  result.step.run({addresses.data(), workspace_buffer + Guarded::guard_bytes, memory.stream(),
+                   static_cast<unsigned*>(counter_buffer)});
 
   std::vector<std::byte> after;
   for (std::size_t k = 0; k < data; ++k) {
@@ -192,7 +194,8 @@ RunResult run_op(const Case& c, const std::vector<std::vector<float>>& values, B
   for (std::byte b : out.image)
     if (b != Guarded::pattern) damaged("outside its output");
   memory.get(counter_buffer, counters);
-  if (std::any_of(counters.begin(), counters.end(), [](std::byte b) { return b != std::byte{0}; })) damaged("counters that it did not reset");
+  if (std::any_of(counters.begin(), counters.end(), [](std::byte b) { return b != std::byte{0}; }))
+    damaged("counters that it did not reset");
   memory.get(workspace_buffer, workspace);
   for (std::int64_t k = 0; k < Guarded::guard_bytes; ++k)
     if (workspace[static_cast<std::size_t>(k)] != Guarded::pattern ||

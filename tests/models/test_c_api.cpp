@@ -1,9 +1,9 @@
 // The C face: the same numbers as Session, and errors as codes with a text.
 #include <cstring>
 
-#include "engine/synthetic.hpp"
 #include "engine/model.hpp"
 #include "engine/model_file.hpp"
+#include "engine/synthetic.hpp"
 #include "fathom/fathom.h"
 #include "fathom/fathom.hpp"
 #include "tests/catch.hpp"
@@ -24,13 +24,15 @@ TEST_CASE("the C API computes what the C++ API does", "[models]") {
   fathom_tensor tensors[2] = {};
   int count = 2;
   REQUIRE(fathom_engine_inputs(engine, 0, 0, 0, tensors, &count) == FATHOM_OK);
-  CHECK((count == 1 && tensors[0].kind == std::string("u8") && tensors[0].shape[2] == 480 && tensors[0].shape[3] == 640));
+  CHECK(
+      (count == 1 && tensors[0].kind == std::string("u8") && tensors[0].shape[2] == 480 && tensors[0].shape[3] == 640));
   CHECK(tensors[0].shape[1] == 3);
   CHECK(tensors[1].name == nullptr);  // not touched
   count = 2;
   REQUIRE(fathom_engine_outputs(engine, 3, 96, 128, tensors, &count) == FATHOM_OK);
   CHECK((count == 1 && tensors[0].name == std::string("depth") && tensors[0].kind == std::string("depth")));
-  CHECK((tensors[0].shape[0] == 3 && tensors[0].shape[1] == 1 && tensors[0].shape[2] == 96 && tensors[0].shape[3] == 128));
+  CHECK((tensors[0].shape[0] == 3 && tensors[0].shape[1] == 1 && tensors[0].shape[2] == 96 &&
+         tensors[0].shape[3] == 128));
   count = 0;
   CHECK((fathom_engine_outputs(engine, 0, 0, 0, nullptr, &count) == FATHOM_OK && count == 1));
   CHECK((fathom_engine_outputs(engine, 0, 0, 0, tensors, &(count = 0)) == FATHOM_OK && count == 1));

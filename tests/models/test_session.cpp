@@ -40,13 +40,16 @@ std::vector<const void*> pointers(const Engine& engine, const Golden& golden) {
 std::vector<std::string> golden_paths() {
   std::vector<std::string> paths;
   for (const auto& entry : std::filesystem::directory_iterator(FATHOM_SOURCE_DIR "/tests/golden"))
-    if (entry.path().extension() == ".safetensors" && SafetensorsFile::open(entry.path().string())->metadata().contains("network"))
+    if (entry.path().extension() == ".safetensors" &&
+        SafetensorsFile::open(entry.path().string())->metadata().contains("network"))
       paths.push_back(entry.path().string());
   std::sort(paths.begin(), paths.end());
   return paths;
 }
 
-std::string golden_path(const std::string& stem) { return std::string(FATHOM_SOURCE_DIR "/tests/golden/") + stem + ".safetensors"; }
+std::string golden_path(const std::string& stem) {
+  return std::string(FATHOM_SOURCE_DIR "/tests/golden/") + stem + ".safetensors";
+}
 
 // Fused, planned and run by a backend; the plan is checked by code of its own.
 double planned_error(const Golden& golden, Backend& backend, MemoryPlan* plan) {
@@ -56,7 +59,8 @@ double planned_error(const Golden& golden, Backend& backend, MemoryPlan* plan) {
     return options;
   }()));
   std::vector<std::int64_t> workspace(program->graph.nodes.size());
-  for (std::size_t k = 0; k < program->steps.size(); ++k) workspace[static_cast<std::size_t>(program->node[k])] = program->steps[k].workspace_bytes;
+  for (std::size_t k = 0; k < program->steps.size(); ++k)
+    workspace[static_cast<std::size_t>(program->node[k])] = program->steps[k].workspace_bytes;
   check_plan(program->graph, program->layout, workspace, program->memory);
   *plan = program->memory;
   Binding binding(program, backend.allocate(program->memory.arena_bytes + 64));
@@ -68,7 +72,8 @@ double planned_error(const Golden& golden, Backend& backend, MemoryPlan* plan) {
   for (auto& o : outputs) out.push_back(o.data());
   binding.run(inputs, out, nullptr);
   double worst = 0;
-  for (std::size_t k = 0; k < outputs.size(); ++k) worst = std::max(worst, error_of(outputs[k], golden.outputs.at(program->graph.outputs[k].name)));
+  for (std::size_t k = 0; k < outputs.size(); ++k)
+    worst = std::max(worst, error_of(outputs[k], golden.outputs.at(program->graph.outputs[k].name)));
   return worst;
 }
 
@@ -80,7 +85,8 @@ TEST_CASE("fused and planned, every network meets its golden file on the CPU", "
     MemoryPlan plan;
     const double error = planned_error(read_golden(path), *fresh, &plan);
     std::printf("session   %-44s error %.1e, arena / bound %.4f%s\n", std::filesystem::path(path).stem().c_str(), error,
-                static_cast<double>(plan.arena_bytes) / static_cast<double>(plan.lower_bound_bytes), plan.optimal ? "" : " (not proved)");
+                static_cast<double>(plan.arena_bytes) / static_cast<double>(plan.lower_bound_bytes),
+                plan.optimal ? "" : " (not proved)");
     INFO(path);
     CHECK(error <= 1e-4);
     CHECK(plan.arena_bytes <= plan.lower_bound_bytes * 1.02);
@@ -97,7 +103,8 @@ TEST_CASE("fused and planned, the reference meets a golden file of each kind", "
 }
 
 TEST_CASE("a batch of three is three times a batch of one, fused", "[models]") {
-  for (const char* name : {"lite_hr_depth", "hr_depth", "mobile_baseline_1", "cnd_stereo_plain", "refinenet_mobilenetv2", "pose_resnet18"}) {
+  for (const char* name : {"lite_hr_depth", "hr_depth", "mobile_baseline_1", "cnd_stereo_plain",
+                           "refinenet_mobilenetv2", "pose_resnet18"}) {
     const Engine engine = Engine::synthetic(name);
     Session session = engine.session();
     const Frame one{1, 64, 96}, three{3, 64, 96};
@@ -168,7 +175,8 @@ TEST_CASE("a session switches between sizes and outputs, and its memory is repor
       CHECK(reference.size() >= out.size());
     }
   CHECK(first == again);
-  const MemoryReport one = session.memory({1, 192, 320}), all = session.memory({1, 192, 320}, {"disp0", "disp1", "disp2", "disp3"});
+  const MemoryReport one = session.memory({1, 192, 320}),
+                     all = session.memory({1, 192, 320}, {"disp0", "disp1", "disp2", "disp3"});
   CHECK(one.arena_bytes == one.lower_bound_bytes);
   CHECK(one.arena_bytes <= all.arena_bytes);
   CHECK(one.arena_bytes < one.sum_bytes);
@@ -199,10 +207,12 @@ TEST_CASE("what cannot be done is said in one typed sentence", "[models]") {
   std::vector<float> out(64 * 96);
   const void* inputs[] = {picture.data()};
 
-  check_error(ErrorKind::shape, {"lite_hr_depth", "640x200", "640x192", "640x224"}, [&] { Engine::synthetic("lite_hr_depth", {.input_width = 640, .input_height = 200}); });
+  check_error(ErrorKind::shape, {"lite_hr_depth", "640x200", "640x192", "640x224"},
+              [&] { Engine::synthetic("lite_hr_depth", {.input_width = 640, .input_height = 200}); });
   check_error(ErrorKind::usage, {"hr_dept", "hr_depth"}, [&] { Engine::synthetic("hr_dept"); });
   check_error(ErrorKind::device, {"GPU"}, [&] { Engine::synthetic("lite_hr_depth", {.device = Device::cuda}); });
-  check_error(ErrorKind::unsupported, {"fp16"}, [&] { Engine::synthetic("lite_hr_depth", {.device = Device::cpu, .precision = Precision::fp16}); });
+  check_error(ErrorKind::unsupported, {"fp16"},
+              [&] { Engine::synthetic("lite_hr_depth", {.device = Device::cpu, .precision = Precision::fp16}); });
   check_error(ErrorKind::usage, {"disp7", "disp0"}, [&] {
     const NamedOutput outputs[] = {{"disp7", out.data()}};
     session.run({1, 64, 96}, inputs, outputs);
@@ -239,8 +249,10 @@ struct GraphFile {
     const Desc w = Desc::dense({outputs, channels, 1, 1});
     ModelFile file;
     file.config_json = config;
-    file.graph_json = R"({"version": 1, "inputs": [)" + input + R"(], "nodes": [{"op": "Conv2d", "name": "sum", "in": ["image"], "out": ["y"],
-      "weight": "w"})" + nodes + R"(], "outputs": [{"name": "y", "value": "y", "kind": ")" + kind + R"(", "scale": 2}]})";
+    file.graph_json = R"({"version": 1, "inputs": [)" + input +
+                      R"(], "nodes": [{"op": "Conv2d", "name": "sum", "in": ["image"], "out": ["y"],
+      "weight": "w"})" +
+                      nodes + R"(], "outputs": [{"name": "y", "value": "y", "kind": ")" + kind + R"(", "scale": 2}]})";
     file.weights["w"] = Constant::of(w, std::vector<float>(static_cast<std::size_t>(w.elements()), 1.f));
     write_model_file(folder / "m.safetensors", file);
     return Engine::load(folder / "m.safetensors");
@@ -252,8 +264,10 @@ struct GraphFile {
 TEST_CASE("depth() refuses graphs that take no photographs or give no depth", "[models]") {
   const Image photo(64, 48);
   const auto depth = [&](const GraphFile& file) { file.load().session().depth(photo); };
-  check_error(ErrorKind::model, {"image", "f32", "Session::run"}, [&] { depth({.input = R"({"name": "image", "dtype": "f32"})"}); });
-  check_error(ErrorKind::model, {"image", "10"}, [&] { depth({.input = R"({"name": "image", "dtype": "u8", "channels": 10})", .channels = 10}); });
+  check_error(ErrorKind::model, {"image", "f32", "Session::run"},
+              [&] { depth({.input = R"({"name": "image", "dtype": "f32"})"}); });
+  check_error(ErrorKind::model, {"image", "10"},
+              [&] { depth({.input = R"({"name": "image", "dtype": "u8", "channels": 10})", .channels = 10}); });
   check_error(ErrorKind::model, {"'y'", "(1, 2, 192, 640)"}, [&] { depth({.outputs = 2}); });
   check_error(ErrorKind::model, {"neither depth nor disparity"}, [&] { depth({.kind = "segmentation"}); });
   check_error(ErrorKind::model, {"neither depth nor disparity"}, [&] { depth({.config = R"({"output": "tensor"})"}); });
@@ -262,13 +276,16 @@ TEST_CASE("depth() refuses graphs that take no photographs or give no depth", "[
 TEST_CASE("a graph's own word on its output holds where the configuration is silent", "[models]") {
   Image white(8, 8);
   std::fill(white.rgb.begin(), white.rgb.end(), std::uint8_t{255});
-  const auto depth = [&](const std::string& config) { return GraphFile{.config = config}.load().session().depth(white).at(3, 3); };
+  const auto depth = [&](const std::string& config) {
+    return GraphFile{.config = config}.load().session().depth(white).at(3, 3);
+  };
   CHECK(depth(R"({"input_width": 8, "input_height": 8})") == 6);  // (1 + 1 + 1) * 2
   CHECK(depth(R"({"input_width": 8, "input_height": 8, "scale": 10})") == 30);
 }
 
 TEST_CASE("photographs that are not resized must be of one size", "[models]") {
-  const GraphFile two = {.input = R"({"name": "image", "dtype": "u8"}, {"name": "right", "dtype": "u8"})", .config = R"({"resize": "none"})",
+  const GraphFile two = {.input = R"({"name": "image", "dtype": "u8"}, {"name": "right", "dtype": "u8"})",
+                         .config = R"({"resize": "none"})",
                          .nodes = R"(, {"op": "Add", "name": "both", "in": ["image", "right"], "out": ["s"]})"};
   Session session = two.load().session();
   const Image left(64, 48), small(2, 2);
@@ -279,15 +296,21 @@ TEST_CASE("photographs that are not resized must be of one size", "[models]") {
 
 TEST_CASE("wrong options and pointers are refused", "[models]") {
   check_error(ErrorKind::usage, {"threads", "-1"}, [] { Engine::synthetic("mobile_baseline_1", {.threads = -1}); });
-  check_error(ErrorKind::usage, {"threads", "100000"}, [] { Engine::synthetic("mobile_baseline_1", {.threads = 100000}); });
-  check_error(ErrorKind::usage, {"-64"}, [] { Engine::synthetic("mobile_baseline_1", {.input_width = -64, .input_height = 64}); });
+  check_error(ErrorKind::usage, {"threads", "100000"},
+              [] { Engine::synthetic("mobile_baseline_1", {.threads = 100000}); });
+  check_error(ErrorKind::usage, {"-64"},
+              [] { Engine::synthetic("mobile_baseline_1", {.input_width = -64, .input_height = 64}); });
   const Engine engine = Engine::synthetic("mobile_baseline_1", {.input_width = 64, .input_height = 64});
   Session session = engine.session();
   std::vector<float> out(64 * 64);
   const std::vector<std::uint8_t> picture = synthetic_image(64, 64);
   const void *good[] = {picture.data()}, *null[] = {nullptr};
-  check_error(ErrorKind::usage, {"image", "null"}, [&] { session.run(engine.frame(), null, std::vector<NamedOutput>{{"depth", out.data()}}); });
-  check_error(ErrorKind::usage, {"depth", "null"}, [&] { session.run(engine.frame(), good, std::vector<NamedOutput>{{"depth", nullptr}}); });
+  check_error(ErrorKind::usage, {"image", "null"}, [&] {
+    session.run(engine.frame(), null, std::vector<NamedOutput>{{"depth", out.data()}});
+  });
+  check_error(ErrorKind::usage, {"depth", "null"}, [&] {
+    session.run(engine.frame(), good, std::vector<NamedOutput>{{"depth", nullptr}});
+  });
   check_error(ErrorKind::usage, {"output"}, [&] { session.run(engine.frame(), good, {}); });
 }
 
