@@ -1,6 +1,7 @@
 // f(x) of an Activation, in float32. Comparisons let a NaN through.
 #pragma once
 #include <cmath>
+#include <type_traits>
 
 #include "engine/ops.hpp"
 #include "platform.cuh"
@@ -21,6 +22,26 @@ __device__ inline float apply(const Activation& f, float x) {
     case ActivationKind::hard_swish: return x * relu6(x + 3) * (1.0f / 6);
   }
   return x;
+}
+
+// The same for several values; the choice of f is made once.
+template <int N>
+__device__ inline void apply(const Activation& f, float (&x)[N]) {
+  const auto each = [&](auto kind) {
+#pragma unroll
+    for (int i = 0; i < N; ++i) x[i] = apply(Activation{decltype(kind)::value, f.alpha}, x[i]);
+  };
+  using enum ActivationKind;
+  switch (f.kind) {
+    case none: return;
+    case relu: return each(std::integral_constant<ActivationKind, relu>());
+    case relu6: return each(std::integral_constant<ActivationKind, relu6>());
+    case leaky_relu: return each(std::integral_constant<ActivationKind, leaky_relu>());
+    case elu: return each(std::integral_constant<ActivationKind, elu>());
+    case sigmoid: return each(std::integral_constant<ActivationKind, sigmoid>());
+    case hard_sigmoid: return each(std::integral_constant<ActivationKind, hard_sigmoid>());
+    case hard_swish: return each(std::integral_constant<ActivationKind, hard_swish>());
+  }
 }
 
 }  // namespace fathom::gpu

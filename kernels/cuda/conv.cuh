@@ -69,8 +69,13 @@ struct ConvTask {
   ConvTask(const Conv2d& op, const NodeIo& io, CudaBackend& backend);
   // One source as it is, padded with zeros or not at all; no photograph.
   bool plain() const;
-  // The bias by output channel in device memory; null: none (or planning).
-  std::shared_ptr<const float> bias() const;
+  // Why not all maps (sources, residual, output) are halves or all float32; empty: they are.
+  std::string types_differ() const;
+  // Whether all maps take accesses of so many channels.
+  bool wide(int channels) const;
+  // The bias by output channel in device memory; null: none (or planning). With `stored`, always there, and filled up
+  // with zeros to so many.
+  std::shared_ptr<const float> bias(int stored = 0) const;
 };
 
 // The operands with the addresses of a run. Kept in Step::run.
@@ -91,6 +96,8 @@ struct ConvChoice {
   void (*build)(const ConvTask&, Step&);
 };
 
+std::string fits_depthwise(const ConvTask& task);
+void build_depthwise(const ConvTask& task, Step& step);
 void build_general(const ConvTask& task, Step& step);
 
 }  // namespace fathom::gpu

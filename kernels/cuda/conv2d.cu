@@ -1,4 +1,7 @@
 // Conv2d: the choices in their order, the general one last.
+#include <algorithm>
+#include <cstring>
+
 #include "conv.cuh"
 #include "conv_gemm.cuh"
 
@@ -37,10 +40,29 @@ bool ConvTask::plain() const {
          (s.pad_mode == PadMode::zeros || !op.padding.any());
 }
 
-std::shared_ptr<const float> ConvTask::bias() const {
-  if (!role.bias) return nullptr;
-  return packed<float>(backend, *role.bias, "it is", geometry.o,
-                       [&](const float* from, float* to) { std::copy_n(from, geometry.o, to); });
+std::string ConvTask::types_differ() const {
+  const DType type = io.out.desc.dtype;
+  for (const Operand& x : role.sources)
+    if (x.desc.dtype != type) return std::string("reads ") + to_string(x.desc.dtype) + ", writes " + to_string(type);
+  if (role.residual && role.residual->desc.dtype != type) return "a residual of another type than the output";
+  return {};
+}
+
+bool ConvTask::wide(int channels) const {
+  for (const Operand& x : role.sources)
+    if (!is_wide(x.desc, channels)) return false;
+  return is_wide(io.out.desc, channels) && (!role.residual || is_wide(role.residual->desc, channels));
+}
+
+std::shared_ptr<const float> ConvTask::bias(int stored) const {
+  const int o = geometry.o, count = std::max(o, stored);
+  const std::string layout = "bias of " + std::to_string(count);
+  if (role.bias)
+    return packed<float>(backend, *role.bias, layout, count,
+                         [=](const float* from, float* to) { std::fill_n(std::copy_n(from, o, to), count - o, 0.f); });
+  if (!stored) return nullptr;
+  return std::static_pointer_cast<const float>(
+      backend.packed("no " + layout, count * std::int64_t{4}, [=](std::byte* to) { std::memset(to, 0, count * 4u); }));
 }
 
 ConvOperands::ConvOperands(const ConvTask& task) {
@@ -91,6 +113,7 @@ using namespace gpu;
 
 Step prepare(const Conv2d& op, const NodeIo& io, CudaBackend& backend) {
   static constexpr ConvChoice choices[] = {
+      {"depthwise", fits_depthwise, build_depthwise},
       {"gemm", fits_gemm, [](const ConvTask& t, Step& s) { build_gemm(t, s); }},
       {"general", [](const ConvTask&) { return std::string(); }, build_general},
   };

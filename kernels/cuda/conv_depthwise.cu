@@ -1,0 +1,146 @@
+// Depthwise Conv2d, 3x3 and 5x5: y(n, c, i, j) = act(bias(c) + sum over taps (a, b) of w(c, a, b) x(n, c, i', j') +
+// residual)
+//
+// One thread makes Width neighbouring channels (16 bytes where the maps allow it) of kOutputs neighbouring outputs of a
+// row: a tap's input is loaded once for all outputs that see it. With dilation d the outputs of a thread stand d apart,
+// so that they share inputs just the same. Bytes from outside the SM: each row of x once, its neighbours hit the cache.
+// Weights in the type of the maps, sums in float32: row by row, then by column.
+#include "conv.cuh"
+
+namespace fathom::gpu {
+
+namespace {
+
+constexpr int kOutputs = 4;
+constexpr int kThreads = 128;
+
+template <class T, int Width, int K, int Stride>
+__global__ void __launch_bounds__(kThreads, 3)
+    conv_depthwise_kernel(View<const T, 4> x, Axis rows, Axis columns, View<const T, 4> residual, View<T, 4> y,
+                          ConvGeometry g, const T* weight, const float* bias, Activation f, int stored) {
+  constexpr int kColumns = (kOutputs - 1) * Stride + K;  // of the input, under the outputs of a thread
+  // Threads follow each other by channels, then along the row, then by rows.
+  const int spacing = g.dilation_w, chunks = stored / Width;
+  const int strips = (g.ow + kOutputs * spacing - 1) / (kOutputs * spacing) * spacing;
+  const int thread = static_cast<int>(blockIdx.x) * kThreads + static_cast<int>(threadIdx.x);
+  const int c = thread % chunks * Width, strip = thread / chunks % strips, i = thread / chunks / strips;
+  const int n = static_cast<int>(blockIdx.y);
+  if (i >= g.oh) return;
+  const int first =
+      strip / spacing * kOutputs * spacing + strip % spacing;  // output r of this thread: first + r spacing
+
+  int column[kColumns];
+#pragma unroll
+  for (int k = 0; k < kColumns; ++k) column[k] = columns.place(first * Stride - g.left + k * spacing).low;
+
+  Vec<float, Width> sum[kOutputs];
+#pragma unroll
+  for (int r = 0; r < kOutputs; ++r)
+#pragma unroll
+    for (int v = 0; v < Width; ++v) sum[r][v] = bias[c + v];
+
+#pragma unroll 1
+  for (int a = 0; a < g.kh; ++a) {
+    const int row = rows.place(i * g.stride_h - g.top + a * g.dilation_h).low;
+    if (row < 0) continue;
+    const T* from = &x(n, c, row, 0);
+    Vec<T, Width> under[kColumns] = {};
+#pragma unroll
+    for (int k = 0; k < kColumns; ++k)
+      if (column[k] >= 0) under[k] = load_vec_readonly<Width>(from + column[k] * x.stride[3]);
+#pragma unroll
+    for (int b = 0; b < K; ++b) {
+      const Vec<float, Width> w = to_float(load_vec_readonly<Width>(weight + (a * K + b) * stored + c));
+#pragma unroll
+      for (int r = 0; r < kOutputs; ++r) {
+        const Vec<float, Width> value = to_float(under[r * Stride + b]);
+#pragma unroll
+        for (int v = 0; v < Width; ++v) sum[r][v] += value[v] * w[v];
+      }
+    }
+  }
+
+#pragma unroll
+  for (int r = 0; r < kOutputs; ++r) {
+    const int j = first + r * spacing;
+    if (j >= g.ow) continue;
+    if (residual.data) {
+      const Vec<float, Width> add = to_float(load_vec<Width>(&residual(n, c, i, j)));
+#pragma unroll
+      for (int v = 0; v < Width; ++v) sum[r][v] += add[v];
+    }
+    apply(f, sum[r].v);
+#pragma unroll
+    for (int v = 0; v < Width; ++v)
+      if (c + v >= g.o) sum[r][v] = 0;  // the padding stays zero, whatever f(0) is
+    store_vec(&y(n, c, i, j), from_float<T>(sum[r]));
+  }
+}
+
+template <class T>
+T from_weight(float value, const Operand& weight) {
+  if constexpr (std::is_same_v<T, float>)
+    return value;
+  else
+    return __ushort_as_half(checked_half(value, weight));
+}
+
+template <class T, int Width, int K, int Stride>
+void build(const ConvTask& task, Step& step) {
+  const ConvGeometry g = task.geometry;
+  const Operand x = task.role.sources[0], y = task.io.out,
+                residual = task.role.residual ? *task.role.residual : Operand{};
+  const int stored = stored_channels(y.desc), taps = g.kh * K;
+  const auto weight =
+      packed<T>(task.backend, task.role.weight, "taps, channels in " + std::string(to_string(y.desc.dtype)),
+                std::int64_t{taps} * stored, [&](const float* from, T* to) {
+                  for (int t = 0; t < taps; ++t)
+                    for (int c = 0; c < stored; ++c)
+                      *to++ = from_weight<T>(c < g.o ? from[c * taps + t] : 0, task.role.weight);
+                });
+  const int spacing = g.dilation_w;
+  const int strips = (g.ow + kOutputs * spacing - 1) / (kOutputs * spacing) * spacing;
+  const std::int64_t threads = std::int64_t{stored / Width} * strips * g.oh;
+  const LaunchShape shape{
+      .grid = dim3(static_cast<unsigned>((threads + kThreads - 1) / kThreads), static_cast<unsigned>(y.desc.n())),
+      .block = kThreads};
+  const Source& how = task.op.sources[0];
+  step.kernel += ", " + std::to_string(Width * sizeof(T)) + " bytes";
+  step.run = [=, rows = Axis(x.desc.h(), g.h, how.resize, how.pad_mode), bias = task.bias(stored),
+              columns = Axis(x.desc.w(), g.w, how.resize, how.pad_mode), f = task.op.activation](const RunArgs& args) {
+    launch(conv_depthwise_kernel<T, Width, K, Stride>, shape, static_cast<cudaStream_t>(args.stream),
+           map_view<const T>(x.desc, args.data[x.id]), rows, columns,
+           residual.id < 0 ? View<const T, 4>() : map_view<const T>(residual.desc, args.data[residual.id]),
+           map_view<T>(y.desc, args.data[y.id]), g, weight.get(), bias.get(), f, stored);
+  };
+}
+
+}  // namespace
+
+std::string fits_depthwise(const ConvTask& task) {
+  const ConvGeometry& g = task.geometry;
+  if (g.groups != g.c || g.c != g.o) return "not one channel per group";
+  if (g.kw != 3 && g.kw != 5) return "kernel not 3 or 5 wide";
+  if (g.stride_w > 2) return "stride above 2";
+  if (g.stride_w > 1 && g.dilation_w > 1) return "stride and dilation at once";
+  if (task.op.sources.size() > 1) return "several sources";
+  if (task.op.gate) return "a gate";
+  if (task.op.sources[0].resize.mode == ResizeMode::bilinear) return "a bilinear source";
+  return task.types_differ();
+}
+
+void build_depthwise(const ConvTask& task, Step& step) {
+  with_type(task.io.out.desc.dtype, [&]<class T>(T) {
+    const auto build_wide = [&]<int Width>(std::integral_constant<int, Width>) {
+      const bool three = task.geometry.kw == 3;
+      if (task.geometry.stride_w == 1)
+        three ? build<T, Width, 3, 1>(task, step) : build<T, Width, 5, 1>(task, step);
+      else
+        three ? build<T, Width, 3, 2>(task, step) : build<T, Width, 5, 2>(task, step);
+    };
+    task.wide(kPerAccess<T>) ? build_wide(std::integral_constant<int, kPerAccess<T>>())
+                             : build_wide(std::integral_constant<int, 1>());
+  });
+}
+
+}  // namespace fathom::gpu
