@@ -80,8 +80,8 @@ ConvOperands::ConvOperands(const ConvTask& task) {
     s.x = map(sources[k]);
     s.first = k == 0 ? 0 : maps_.source[k - 1].first + maps_.source[k - 1].channels;
     s.channels = static_cast<int>(x.c());
-    s.rows = Axis(x.h(), task.geometry.h, how.resize, how.pad_mode);
-    s.columns = Axis(x.w(), task.geometry.w, how.resize, how.pad_mode);
+    s.rows = Axis(how, x.h(), task.geometry.h);
+    s.columns = Axis(how, x.w(), task.geometry.w);
     if (how.mean.empty()) continue;
     if (x.c() > 4) refuse(task.io, "photograph '" + sources[k].name + "' has more than 4 channels");
     for (std::size_t c = 0; c < static_cast<std::size_t>(x.c()); ++c) {
@@ -111,12 +111,23 @@ ConvMaps ConvOperands::at(const RunArgs& args) const {
 
 using namespace gpu;
 
+namespace {
+
+constexpr ConvChoice choices[] = {
+    {"depthwise", fits_depthwise, build_depthwise},
+    {"gemm", fits_gemm, [](const ConvTask& t, Step& s) { build_gemm(t, s); }},
+    {"general", [](const ConvTask&) { return std::string(); }, build_general},
+};
+
+}  // namespace
+
+std::vector<std::string> conv_choices() {
+  std::vector<std::string> names;
+  for (const ConvChoice& choice : choices) names.emplace_back(choice.name);
+  return names;
+}
+
 Step prepare(const Conv2d& op, const NodeIo& io, CudaBackend& backend) {
-  static constexpr ConvChoice choices[] = {
-      {"depthwise", fits_depthwise, build_depthwise},
-      {"gemm", fits_gemm, [](const ConvTask& t, Step& s) { build_gemm(t, s); }},
-      {"general", [](const ConvTask&) { return std::string(); }, build_general},
-  };
   const ConvTask task(op, io, backend);
   Step step = describe(op, io);
   for (const ConvChoice& choice : choices) {

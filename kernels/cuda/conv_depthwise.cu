@@ -14,24 +14,38 @@ namespace {
 constexpr int kOutputs = 4;
 constexpr int kThreads = 128;
 
+// Threads follow each other by channels, then along the row, then by rows.
+struct DepthwiseGrid {
+  Divisor chunks, strips, spacing;  // chunks of a pixel; strips of a row, as many as spacing begin side by side
+
+  DepthwiseGrid(int chunks, int width, int spacing)
+      : chunks(chunks), strips((width + kOutputs * spacing - 1) / (kOutputs * spacing) * spacing), spacing(spacing) {}
+
+  struct Place {
+    int c, first, i;  // output r of the thread: first + r spacing
+  };
+  template <int Width>
+  __device__ Place at(int thread) const {
+    const int place = chunks.quotient(thread), i = strips.quotient(place);
+    const int strip = place - i * strips.divisor, turn = spacing.quotient(strip);
+    return {(thread - place * chunks.divisor) * Width, strip + turn * (kOutputs - 1) * spacing.divisor, i};
+  }
+};
+
 template <class T, int Width, int K, int Stride>
 __global__ void __launch_bounds__(kThreads, 3)
     conv_depthwise_kernel(View<const T, 4> x, Axis rows, Axis columns, View<const T, 4> residual, View<T, 4> y,
-                          ConvGeometry g, const T* weight, const float* bias, Activation f, int stored) {
+                          ConvGeometry g, DepthwiseGrid grid, const T* weight, const float* bias, Activation f,
+                          int stored) {
   constexpr int kColumns = (kOutputs - 1) * Stride + K;  // of the input, under the outputs of a thread
-  // Threads follow each other by channels, then along the row, then by rows.
-  const int spacing = g.dilation_w, chunks = stored / Width;
-  const int strips = (g.ow + kOutputs * spacing - 1) / (kOutputs * spacing) * spacing;
   const int thread = static_cast<int>(blockIdx.x) * kThreads + static_cast<int>(threadIdx.x);
-  const int c = thread % chunks * Width, strip = thread / chunks % strips, i = thread / chunks / strips;
   const int n = static_cast<int>(blockIdx.y);
+  const auto [c, first, i] = grid.template at<Width>(thread);
   if (i >= g.oh) return;
-  const int first =
-      strip / spacing * kOutputs * spacing + strip % spacing;  // output r of this thread: first + r spacing
 
   int column[kColumns];
 #pragma unroll
-  for (int k = 0; k < kColumns; ++k) column[k] = columns.place(first * Stride - g.left + k * spacing).low;
+  for (int k = 0; k < kColumns; ++k) column[k] = columns.whole_place(first * Stride - g.left + k * g.dilation_w);
 
   Vec<float, Width> sum[kOutputs];
 #pragma unroll
@@ -41,7 +55,7 @@ __global__ void __launch_bounds__(kThreads, 3)
 
 #pragma unroll 1
   for (int a = 0; a < g.kh; ++a) {
-    const int row = rows.place(i * g.stride_h - g.top + a * g.dilation_h).low;
+    const int row = rows.whole_place(i * g.stride_h - g.top + a * g.dilation_h);
     if (row < 0) continue;
     const T* from = &x(n, c, row, 0);
     Vec<T, Width> under[kColumns] = {};
@@ -62,7 +76,7 @@ __global__ void __launch_bounds__(kThreads, 3)
 
 #pragma unroll
   for (int r = 0; r < kOutputs; ++r) {
-    const int j = first + r * spacing;
+    const int j = first + r * g.dilation_w;
     if (j >= g.ow) continue;
     if (residual.data) {
       const Vec<float, Width> add = to_float(load_vec<Width>(&residual(n, c, i, j)));
@@ -98,20 +112,19 @@ void build(const ConvTask& task, Step& step) {
                     for (int c = 0; c < stored; ++c)
                       *to++ = from_weight<T>(c < g.o ? from[c * taps + t] : 0, task.role.weight);
                 });
-  const int spacing = g.dilation_w;
-  const int strips = (g.ow + kOutputs * spacing - 1) / (kOutputs * spacing) * spacing;
-  const std::int64_t threads = std::int64_t{stored / Width} * strips * g.oh;
+  const DepthwiseGrid grid(stored / Width, g.ow, g.dilation_w);
+  const std::int64_t threads = std::int64_t{stored / Width} * grid.strips.divisor * g.oh;
   const LaunchShape shape{
       .grid = dim3(static_cast<unsigned>((threads + kThreads - 1) / kThreads), static_cast<unsigned>(y.desc.n())),
       .block = kThreads};
   const Source& how = task.op.sources[0];
   step.kernel += ", " + std::to_string(Width * sizeof(T)) + " bytes";
-  step.run = [=, rows = Axis(x.desc.h(), g.h, how.resize, how.pad_mode), bias = task.bias(stored),
-              columns = Axis(x.desc.w(), g.w, how.resize, how.pad_mode), f = task.op.activation](const RunArgs& args) {
+  step.run = [=, rows = Axis(how, x.desc.h(), g.h), bias = task.bias(stored), columns = Axis(how, x.desc.w(), g.w),
+              f = task.op.activation](const RunArgs& args) {
     launch(conv_depthwise_kernel<T, Width, K, Stride>, shape, static_cast<cudaStream_t>(args.stream),
            map_view<const T>(x.desc, args.data[x.id]), rows, columns,
            residual.id < 0 ? View<const T, 4>() : map_view<const T>(residual.desc, args.data[residual.id]),
-           map_view<T>(y.desc, args.data[y.id]), g, weight.get(), bias.get(), f, stored);
+           map_view<T>(y.desc, args.data[y.id]), g, grid, weight.get(), bias.get(), f, stored);
   };
 }
 

@@ -34,6 +34,9 @@ Step prepare(const GuidedFilter& op, const NodeIo& io, CudaBackend& backend);
 Step prepare(const Preprocess& op, const NodeIo& io, CudaBackend& backend);
 Step prepare(const DisparityToDepth& op, const NodeIo& io, CudaBackend& backend);
 
+// The names that a Conv2d's Step::kernel begins with, in the order in which they are tried.
+std::vector<std::string> conv_choices();
+
 // What the kernels above can do with memory.
 StorageRules cuda_storage_rules();
 

@@ -1,7 +1,6 @@
-// Where one axis of a resized and padded map reads its source.
+// Where one axis of a resized and then padded map reads the original.
 #pragma once
-#include "engine/ops.hpp"
-#include "platform.cuh"
+#include "resample.cuh"
 
 namespace fathom::gpu {
 
@@ -11,53 +10,24 @@ struct Place {
   float t = 0;
 };
 
-struct Axis {
-  int in = 1, out = 1;  // extents before and after resizing
-  ResizeMode mode = ResizeMode::none;
+struct Axis : ResizeAxis {
   PadMode pad = PadMode::zeros;
-  bool align_corners = false;
-  float ratio = 1;  // in / out, as nearest_index rounds it
 
   Axis() = default;
-  Axis(std::int64_t in, std::int64_t out, const Resize& resize, PadMode pad)
-      : in(static_cast<int>(in)),
-        out(static_cast<int>(out)),
-        mode(resize.mode),
-        pad(pad),
-        align_corners(resize.align_corners),
-        ratio(static_cast<float>(in) / static_cast<float>(out)) {}
+  Axis(const Source& source, std::int64_t in, std::int64_t resized)
+      : ResizeAxis(source.resize, in, resized), pad(source.pad_mode) {}
 
-  // Coordinate i of the resized map, brought inside; -1: a zero.
-  __host__ __device__ int inside(int i) const {
-    if (i >= 0 && i < out) return i;
-    if (pad == PadMode::reflect) return i < 0 ? -i : 2 * (out - 1) - i;
-    if (pad == PadMode::replicate) return i < 0 ? 0 : out - 1;
-    return -1;
+  // At coordinate i of the padded map, counted from the resized map's first.
+  __device__ Place place(int i) const {
+    const int inside = padded_at(i, out, pad);
+    if (inside < 0) return {};
+    const Tap tap = at(inside);
+    return {tap.first, tap.second, tap.t};
   }
-  // The same as fathom::nearest_index.
-  __host__ __device__ int nearest(int i) const {
-    if (out == in) return i;
-    if (out == 2 * in) return i / 2;
-    const int at = static_cast<int>(static_cast<float>(i) * ratio);
-    return at < in ? at : in - 1;
-  }
-  // half-pixel: (i + 0.5) in/out - 0.5, clamped · align_corners: i (in-1)/(out-1). In whole numbers, hence exact.
-  __host__ __device__ Place bilinear(int i) const {
-    int above = i * (in - 1), below = out - 1;
-    if (!align_corners) above = (2 * i + 1) * in - out, below = 2 * out;
-    if (above < 0 || below == 0) above = 0, below = 1;
-    int low = above / below;
-    const float t = static_cast<float>(above - low * below) / static_cast<float>(below);
-    if (low > in - 1) low = in - 1;
-    return {low, low + 1 < in ? low + 1 : in - 1, t};
-  }
-  // Coordinate i of the padded map, counted from the resized map's first pixel.
-  __host__ __device__ Place place(int i) const {
-    const int at = inside(i);
-    if (at < 0) return {};
-    if (mode == ResizeMode::bilinear) return bilinear(at);
-    const int whole = mode == ResizeMode::nearest ? nearest(at) : at;
-    return {whole, whole, 0};
+  // The same for an axis that is not enlarged bilinearly: below 0 is a zero.
+  __device__ int whole_place(int i) const {
+    const int inside = padded_at(i, out, pad);
+    return inside < 0 ? -1 : nearest_at(inside);
   }
 };
 

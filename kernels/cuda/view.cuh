@@ -37,7 +37,7 @@ struct View {
     return product;
   }
 
-  __host__ __device__ operator View<const T, Rank>() const requires(!std::is_const_v<T>) {
+  __host__ __device__ operator View<const T, Rank>() const {
     View<const T, Rank> view;
     view.data = data;
     view.outer_stride = outer_stride;

@@ -28,6 +28,10 @@ std::size_t data_inputs(const Op& op, std::size_t inputs);
 // A case in full, on one line.
 std::string to_json(const Case& c);
 
+// A convolution "conv2d/NAME" with the inputs that the op's fields ask for: sources, gate, residual, weight, bias. For
+// tables of what only one backend has.
+Case conv_case(const std::string& name, Conv2d op, std::vector<Desc> sources, int out_channels, Size2 kernel);
+
 // The same case with `n` images.
 Case with_batch(const Case& c, std::int64_t n);
 

@@ -229,6 +229,10 @@ void add_sources(std::vector<Case>& t) {
 
 }  // namespace
 
+Case conv_case(const std::string& name, Conv2d op, std::vector<Desc> sources, int out_channels, Size2 kernel) {
+  return conv(name, std::move(op), std::move(sources), out_channels, kernel);
+}
+
 // Enlarged maps whose products are taken at their own size: the same sum, however it is made.
 std::vector<Case> low_products_cases() {
   std::vector<Case> t;

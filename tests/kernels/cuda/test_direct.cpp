@@ -1,0 +1,86 @@
+// The direct convolution kernels where the shared tables do not reach: sizes and forms at the edges of each.
+#include <set>
+
+#include "tests/kernels/cuda/check_cuda.hpp"
+
+using namespace fathom;
+using namespace fathom::test;
+
+namespace {
+
+Desc map(std::int64_t n, std::int64_t c, std::int64_t h, std::int64_t w) { return Desc::nhwc(n, c, h, w); }
+
+Source enlarged(ResizeMode mode, Size2 size, PadMode pad = PadMode::zeros, bool align_corners = false) {
+  return {.resize = {.mode = mode, .size = size, .align_corners = align_corners}, .pad_mode = pad};
+}
+
+struct Direct {
+  std::string choice;  // that takes it, in both precisions
+  Case c;
+};
+
+std::vector<Direct> table() {
+  std::vector<Direct> t;
+  const auto add = [&](const std::string& choice, const std::string& name, Conv2d op, std::vector<Desc> sources,
+                       int out, Size2 kernel) {
+    t.push_back({choice, conv_case("direct_" + name, std::move(op), std::move(sources), out, kernel)});
+  };
+  const Activation relu{ActivationKind::relu}, hard_swish{ActivationKind::hard_swish};
+  const Source reflect{.pad_mode = PadMode::reflect}, replicate{.pad_mode = PadMode::replicate};
+
+  add("depthwise", "depthwise_wide", {.padding = 1, .groups = 72, .bias = true, .activation = hard_swish},
+      {map(2, 72, 6, 9)}, 72, 3);
+  add("depthwise", "depthwise_5x5_wide_stride_2", {.stride = 2, .padding = 2, .groups = 40, .activation = relu},
+      {map(1, 40, 9, 17)}, 40, 5);
+  add("depthwise", "depthwise_dilation_2_wide", {.padding = 4, .dilation = 2, .groups = 16}, {map(1, 16, 7, 13)}, 16,
+      5);
+  add("depthwise", "depthwise_reflect_5x5", {.padding = 2, .groups = 8, .sources = {reflect}}, {map(1, 8, 3, 11)}, 8,
+      5);
+  add("depthwise", "depthwise_nearest_replicate",
+      {.padding = 1, .groups = 8, .sources = {enlarged(ResizeMode::nearest, {7, 9}, PadMode::replicate)}},
+      {map(1, 8, 3, 4)}, 8, 3);
+  add("depthwise", "depthwise_residual_sigmoid",
+      {.padding = 1, .groups = 17, .bias = true, .residual = true, .activation = {ActivationKind::sigmoid}},
+      {map(1, 17, 4, 6)}, 17, 3);
+  add("depthwise", "depthwise_3x5", {.padding = {1, 2, 1, 2}, .groups = 8}, {map(1, 8, 4, 6)}, 8, {3, 5});
+  return t;
+}
+
+bool takes(const Step& step, const std::string& choice) { return step.kernel.starts_with(choice); }
+
+}  // namespace
+
+TEST_CASE("cuda: each direct convolution kernel takes its cases and is right", "[cuda]") {
+  for (const Direct& d : table())
+    for (Precision precision : precisions)
+      for (const RunOptions& options : {RunOptions{}, RunOptions{.lead = 8, .tail = 16, .slice_channels = 8}}) {
+        const Step step = expect_reference(d.c, precision, options);
+        INFO(d.c.name << " is taken by " << step.kernel);
+        CHECK((step.kernel.empty() || takes(step, d.choice)));
+      }
+}
+
+TEST_CASE("cuda: every choice of Conv2d is taken by some case", "[cuda]") {
+  std::set<std::string> taken;
+  CudaBackend cuda(GpuInfo{}, Precision::fp32, true);  // planning: nothing is run
+  const auto prepare_case = [&](Case c, bool halves) {
+    Desc out = infer(c.op, c.in);
+    if (halves) c = in_halves(std::move(c), out);
+    NodeIo io{.name = c.name, .out = {static_cast<int>(c.in.size()), out, c.name, nullptr}};
+    for (std::size_t k = 0; k < c.in.size(); ++k) {
+      const bool data = k < data_inputs(c.op, c.in.size());
+      io.in.push_back({static_cast<int>(k), c.in[k], c.name + std::to_string(k),
+                       data ? nullptr : std::make_shared<Constant>(Constant{.desc = c.in[k]})});
+    }
+    for (const std::string& choice : conv_choices())
+      if (takes(prepare(std::get<Conv2d>(c.op), io, cuda), choice)) taken.insert(choice);
+  };
+  std::vector<Case> all = cases_for<Conv2d>();
+  for (Case& c : photograph_cases()) all.push_back(std::move(c));
+  for (Direct& d : table()) all.push_back(std::move(d.c));
+  for (const Case& c : all) prepare_case(c, false), prepare_case(c, true);
+  for (const std::string& choice : conv_choices()) {
+    INFO(choice);
+    CHECK(taken.contains(choice));
+  }
+}
