@@ -1,0 +1,40 @@
+"""The scenes that the demonstration weights are trained on."""
+
+import os
+import subprocess
+import unittest
+
+try:
+    import numpy as np
+except ImportError:
+    np = None
+
+ROOT = os.path.abspath(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", ".."))
+BUILD = os.environ.get("FATHOM_PROGRAMS", os.path.join(ROOT, "build", "dev"))
+RENDER = os.path.join(BUILD, "weights_tools", "demo", "render_scenes")
+
+
+@unittest.skipUnless(np and os.path.exists(RENDER), "skipped: NumPy or render_scenes is missing")
+class Scenes(unittest.TestCase):
+    def render(self, first, count, width=64, height=48):
+        command = [RENDER, str(first), str(count), str(width), str(height), "1"]
+        done = subprocess.run(command, capture_output=True, check=True)
+        rows = np.frombuffer(done.stdout, np.uint8).reshape(count, width * height * 5)
+        return rows[:, : width * height * 3], rows[:, width * height * 3 :].copy().view(np.uint16) / 1000
+
+    def test_a_seed_is_a_scene(self):
+        pictures, depth = self.render(40, 3)
+        again, depth_again = self.render(41, 1)
+        self.assertTrue(np.array_equal(pictures[1], again[0]) and np.array_equal(depth[1], depth_again[0]))
+        self.assertFalse(np.array_equal(pictures[0], pictures[1]))
+
+    def test_depths_are_those_of_rooms_and_pictures_are_exposed(self):
+        pictures, depth = self.render(70, 12)
+        self.assertTrue(np.all(np.median(depth, 1) > 0.6) and np.all(np.median(depth, 1) < 10))
+        self.assertGreater(depth.min(), 0.05)
+        self.assertTrue(np.all(depth.max(1) > 1.1 * depth.min(1)), "a picture of one distance teaches nothing")
+        self.assertTrue(np.all(pictures.max(1) > 90) and np.all(pictures.std(1) > 8))
+
+
+if __name__ == "__main__":
+    unittest.main()

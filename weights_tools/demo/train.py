@@ -1,0 +1,198 @@
+#!/usr/bin/env python3
+"""Trains the demonstration weights on rendered scenes (PyTorch 1.13 or 2.x, CPU or GPU).
+
+    train.py --scenes DIR --graph lite_hr_depth.json --template lite_hr_depth.safetensors --out DIR --minutes 90
+
+The schedule follows the clock (--minutes) or counts (--steps); progress runs from 0 to 1. The learning rate rises over
+the first 4 percent and falls as a cosine. A checkpoint every two minutes holds everything: the same command goes on
+where it stopped. The exponential mean of the weights is what is kept. With --workers N, N processes of one thread each
+take a batch and share their gradients: on a busy CPU that is faster than one process of N threads.
+"""
+
+import argparse
+import copy
+import json
+import math
+import os
+import sys
+import time
+
+import torch
+
+import dataset
+import losses
+import measure
+import network
+import safetensors_io
+
+LIMITS = (0.3, 19.0)  # metres; truth beyond does not count
+
+
+def parse():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--scenes", required=True)
+    parser.add_argument("--template", required=True, help="a model file: keys, shapes, configuration")
+    parser.add_argument("--graph", required=True, help="what `fathom_weights export --size WxH` prints of it")
+    parser.add_argument("--size", required=True, help="that size")
+    parser.add_argument("--output", help="train this value of the graph instead of its outputs")
+    parser.add_argument("--out", required=True)
+    parser.add_argument("--minutes", type=float, default=0)
+    parser.add_argument("--steps", type=int, default=0)
+    parser.add_argument("--sizes", default="0:128x96,0.6:192x160", help="progress:WIDTHxHEIGHT, ...")
+    parser.add_argument("--batch", type=int, default=16)
+    parser.add_argument("--rate", type=float, default=1.5e-3)
+    parser.add_argument("--mean", type=float, default=0.998, help="memory of the mean of the weights, per step")
+    parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--threads", type=int, default=1, help="of each worker")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    return parser.parse_args()
+
+
+def predictor(graph, config):
+    """(model, pictures) -> depth maps in metres."""
+    if graph["outputs"][0]["kind"] == "depth":
+        return lambda model, pictures: model(pictures)
+    low, high = 1 / config.get("max_depth", 100), 1 / config.get("min_depth", 0.1)
+    return lambda model, pictures: [1 / (low + (high - low) * disparity) for disparity in model(pictures)]
+
+
+def size_at(text, progress):
+    steps = [part.split(":") for part in text.split(",")]
+    width, height = [size for start, size in steps if float(start) <= progress][-1].split("x")
+    return int(height), int(width)
+
+
+def rate_at(progress, highest):
+    return highest * min(1, progress / 0.04 + 0.02) * (0.5 + 0.5 * math.cos(math.pi * min(1, progress))) + 1e-6
+
+
+@torch.no_grad()
+def update_mean(mean, model, memory):
+    for (_, kept), (_, value) in zip(mean.state_dict().items(), model.state_dict().items()):
+        kept.lerp_(value, 1 - memory)
+
+
+@torch.no_grad()
+def held_out(predict, model, scenes, size, count, device):
+    """abs rel and delta1 on held-out scenes, median-scaled."""
+    model.eval()
+    generator, results = torch.Generator().manual_seed(5), []
+    chosen = torch.randperm(len(scenes), generator=generator)[:count].tolist()
+    for i in range(0, len(chosen), 16):
+        pairs = [scenes.get(k) for k in chosen[i : i + 16]]
+        pictures = torch.nn.functional.interpolate(torch.stack([p for p, _ in pairs]), size=size, mode="area")
+        depth = torch.nn.functional.interpolate(torch.stack([d for _, d in pairs]), size=size, mode="nearest")
+        found = predict(model, (pictures * 255).round().to(device))[0].cpu()
+        found = torch.nn.functional.interpolate(found, size=size, mode="bilinear", align_corners=False)
+        results += [measure.measure(f.numpy(), d.numpy()) for f, d in zip(found[:, 0], depth[:, 0])]
+    return [sum(column) / len(results) for column in zip(*results)]
+
+
+@torch.no_grad()
+def share(model, number, workers):
+    """Means over the workers: of every gradient, and of a number."""
+    if workers == 1:
+        return number
+    parameters = [p for p in model.parameters() if p.grad is not None]
+    flat = torch.cat([p.grad.flatten() for p in parameters] + [torch.tensor([number])])
+    torch.distributed.all_reduce(flat)
+    flat /= workers
+    at = 0
+    for p in parameters:
+        p.grad.copy_(flat[at : at + p.numel()].view(p.shape))
+        at += p.numel()
+    return float(flat[-1])
+
+
+def save(path, state):
+    torch.save(state, path + ".part")
+    os.replace(path + ".part", path)
+
+
+def work(rank, options):
+    torch.set_num_threads(options.threads)
+    if options.workers > 1:
+        meeting = "file://" + os.path.abspath(os.path.join(options.out, "workers"))
+        torch.distributed.init_process_group("gloo", init_method=meeting, rank=rank, world_size=options.workers)
+    with open(options.graph, encoding="utf-8") as file:
+        graph = json.load(file)
+    weights, metadata = safetensors_io.read(options.template)
+    width, height = map(int, options.size.split("x"))
+    graph = network.at_any_size(graph, weights, height, width)
+    if options.output:
+        graph = network.ending_at(graph, options.output)
+    predict = predictor(graph, json.loads(metadata.get("fathom.config", "{}")))
+    model = network.TrainableGraph(graph, weights, options.seed).to(options.device, memory_format=torch.channels_last)
+    mean = copy.deepcopy(model)
+    optimizer = torch.optim.AdamW(model.parameters(), options.rate, weight_decay=0.01, foreach=True)
+    scenes, others = dataset.Scenes(options.scenes), dataset.Scenes(options.scenes, "heldout")
+    generator = torch.Generator().manual_seed(options.seed)
+    step, spent, path = 0, 0.0, os.path.join(options.out, "checkpoint.pt")
+    if os.path.exists(path):
+        state = torch.load(path, options.device)
+        model.load_state_dict(state["model"]), mean.load_state_dict(state["mean"])
+        optimizer.load_state_dict(state["optimizer"]), generator.set_state(state["generator"].cpu())
+        step, spent = state["step"], state["spent"]
+    if rank > 0:
+        generator.manual_seed(options.seed + 1000 * rank + step)
+    first, begun = step, time.time()
+    start, saved, shown, running = time.time() - spent, time.time(), 0.0, None
+    while True:
+        progress = step / options.steps if options.steps else spent / 60 / options.minutes
+        last = progress >= 1
+        if rank > 0 and time.time() - saved > 120:
+            scenes.refresh()
+            saved = time.time()
+        if rank == 0 and (time.time() - saved > 120 or last):
+            state = {"model": model.state_dict(), "mean": mean.state_dict(), "optimizer": optimizer.state_dict(),
+                     "generator": generator.get_state(), "step": step, "spent": spent}  # fmt: skip
+            save(path, state)
+            scenes.refresh()
+            size = size_at(options.sizes, progress)
+            score = held_out(predict, mean, others, size, 64, options.device)
+            line = {"step": step, "minutes": round(spent / 60, 1), "scenes": len(scenes), "size": size,
+                    "loss": round(running, 4), "held_out": score}  # fmt: skip
+            with open(os.path.join(options.out, "log.jsonl"), "a", encoding="utf-8") as file:
+                file.write(json.dumps(line) + "\n")
+            saved = time.time()
+        if last:
+            break
+        model.train()
+        pictures, depth = dataset.batch(scenes, options.batch, size_at(options.sizes, progress), generator)
+        pictures = pictures.to(options.device, memory_format=torch.channels_last)
+        for group in optimizer.param_groups:
+            group["lr"] = rate_at(progress, options.rate)
+        loss = losses.total(predict(model, pictures), depth.to(options.device), LIMITS)
+        optimizer.zero_grad()
+        loss.backward()
+        spent = share(model, time.time() - start, options.workers)
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        update_mean(mean, model, min(options.mean, (step + 1) / (step + 10)))
+        step, running = step + 1, loss.item() if running is None else 0.98 * running + 0.02 * loss.item()
+        if rank == 0 and (sys.stderr.isatty() or time.time() - shown > 30):
+            shown, done = time.time(), int(30 * progress)
+            speed = options.workers * options.batch * (step - first) / (time.time() - begun)
+            end = "\r" if sys.stderr.isatty() else "\n"
+            bar = "#" * done + "." * (30 - done)
+            text = f"[{bar}] {100 * progress:3.0f}% step {step} loss {running:.3f} {speed:.1f} pictures/s"
+            print(text, end=end, file=sys.stderr)
+    if rank == 0:
+        print(f"\n{path}: {step} steps in {spent / 60:.0f} minutes", file=sys.stderr)
+
+
+def main():
+    options = parse()
+    os.makedirs(options.out, exist_ok=True)
+    meeting = os.path.join(options.out, "workers")
+    if os.path.exists(meeting):
+        os.remove(meeting)  # of a run that was stopped
+    if options.workers == 1:
+        work(0, options)
+    else:
+        torch.multiprocessing.spawn(work, (options,), options.workers)
+
+
+if __name__ == "__main__":
+    main()
