@@ -5,9 +5,12 @@
 
 WxH is the network's own size unless given. Per network: weights are synthesized, both sides' outputs compared (error
 within 1e-4 of the range), PyTorch's variants tried, and the fastest eager and the fastest compiled one timed against
-Fathom: each round runs Fathom, then PyTorch. A time is the median of the rounds' medians, a ratio the median of the
-rounds' ratios (PyTorch / Fathom, above 1: Fathom is faster). Both start from the same u8 picture and compute the primary
-output alone. The JSON tells the machine, the versions and this command.
+Fathom in turns, the first and the last of a round changing places from round to round. A time is the median of the
+rounds' medians, a ratio the median of the rounds' ratios (PyTorch / Fathom, above 1: Fathom is faster). Where the middle
+half of the rounds' ratios spreads over more than a tenth of the median, more rounds follow, up to three times as many.
+Both sides start from the same u8 picture and compute the primary output alone. The JSON tells the machine, the versions
+and the command. FILE.part grows with every network and becomes FILE at the end. Started again, steady rows of either
+that come from the same commit, threads and PyTorch are kept, and only the rest is measured (--again: everything).
 """
 
 import argparse
@@ -37,6 +40,7 @@ import safetensors_io
 import synthetic
 
 TOLERANCE = 1e-4
+STEADY = 0.1  # spread of a ratio that needs no more rounds
 
 
 class Problem(Exception):
@@ -166,6 +170,33 @@ def fathom_milliseconds(options, model, size, folder):
     return row["median_ms"]
 
 
+def ratios_to_fathom(rounds, name):
+    return [times[name] / times["fathom"] for times in rounds]
+
+
+def spread(ratios):
+    """The middle half of the rounds' ratios, from end to end, over their median."""
+    if len(ratios) < 2:
+        return 0.0
+    low, middle, high = statistics.quantiles(ratios, n=4, method="inclusive")
+    return (high - low) / middle
+
+
+def measure_in_turns(sides, least, title):
+    """sides: {name: a function that measures milliseconds} -> rounds, [{name: milliseconds}]. Every second round goes
+    backwards, so that what slows the machine down for a while meets both sides."""
+    rounds = []
+    while len(rounds) < least or (
+        len(rounds) < 3 * least and max(spread(ratios_to_fathom(rounds, name)) for name in sides) > STEADY
+    ):
+        order = list(sides) if len(rounds) % 2 == 0 else list(reversed(sides))
+        times = {name: sides[name]() for name in order}
+        rounds.append({name: times[name] for name in sides})
+        progress(f"{title}: round {len(rounds)} of {least} to {3 * least}")
+    progress("")
+    return rounds
+
+
 def compare(network, size, options, folder):
     """-> one row of the report"""
     if network.endswith(".safetensors"):
@@ -195,16 +226,12 @@ def compare(network, size, options, folder):
         primary = graph["outputs"][0]["name"]
         candidates = variants(graph_to_torch.keep_outputs(graph, [primary]), weights, images)
         peers, refused = fastest_variants(candidates, ours[f"output.{primary}"])
-        rounds = []
-        for number in range(options.rounds):
-            times = {"fathom": fathom_milliseconds(options, model, size, folder)}
-            for name, run_peer in peers.items():
-                times[name] = statistics.median(milliseconds(run_peer, options.seconds))
-            rounds.append(times)
-            progress(f"{network} {size}: round {number + 1} of {options.rounds}")
-        progress("")
-    medians = {name: round(statistics.median(times[name] for times in rounds), 4) for name in rounds[0]}
-    ratios = {name: statistics.median(times[name] / times["fathom"] for times in rounds) for name in peers}
+        sides = {"fathom": lambda: fathom_milliseconds(options, model, size, folder)}
+        for name, run_peer in peers.items():
+            sides[name] = lambda run_peer=run_peer: statistics.median(milliseconds(run_peer, options.seconds))
+        rounds = measure_in_turns(sides, options.rounds, f"{network} {size}")
+    medians = {name: round(statistics.median(times[name] for times in rounds), 4) for name in sides}
+    ratios = {name: statistics.median(ratios_to_fathom(rounds, name)) for name in peers}
     eager, best = next(name for name in peers if name.startswith("eager")), min(ratios, key=ratios.get)
     return {
         "network": os.path.basename(network),
@@ -215,6 +242,7 @@ def compare(network, size, options, folder):
         "best_peer": best,
         "ratio_eager": round(ratios[eager], 4),
         "ratio_best": round(ratios[best], 4),
+        "spread": {name: round(spread(ratios_to_fathom(rounds, name)), 4) for name in peers},
         "largest_error": max(errors.values()),
         "refused_variants": refused,
         "rounds_ms": [{name: round(value, 4) for name, value in times.items()} for times in rounds],
@@ -253,55 +281,96 @@ def run(options):
     load = os.getloadavg()[0]
     if load > 0.5:
         print(f"cpu_peers.py: other work is running (load {load:.1f}): do not keep these times", file=sys.stderr)
-    rows, skipped = [], {}
-    print_row("network", "size", "Fathom ms", "eager ms", "ratio", "best ms", "ratio", "PyTorch's best variant")
-    for entry in options.networks or sizes:
-        network, _, size = entry.partition("@")
-        size = size or sizes.get(network) or own_size(network)
-        with tempfile.TemporaryDirectory() as folder:
-            try:
-                row = compare(network, size, options, folder)
-            except (Problem, graph_to_torch.GraphError) as problem:
-                skipped[network] = str(problem)
-                print(f"{network:28} {size:>9} {problem}", flush=True)
-                continue
-        rows.append(row)
-        ms = row["median_ms"]
-        print_row(
-            row["network"],
-            size,
-            f"{ms['fathom']:.2f}",
-            f"{ms[row['eager']]:.2f}",
-            f"{row['ratio_eager']:.2f}",
-            f"{ms[row['best_peer']]:.2f}",
-            f"{row['ratio_best']:.2f}",
-            row["best_peer"],
-        )
-    if not rows:
-        raise Problem("no network could be compared")
-    means = {kind: round(geometric_mean([row[kind] for row in rows]), 4) for kind in ("ratio_eager", "ratio_best")}
-    print_row(
-        "geometric mean", "", "", "", f"{means['ratio_eager']:.2f}", "", f"{means['ratio_best']:.2f}", f"of {len(rows)}"
-    )
+    setting = {"commit": commit(), "threads": options.threads, "torch": torch.__version__}
+    path = options.output or os.path.join(ROOT, "bench", "results", f"cpu_peers_{datetime.date.today().isoformat()}.json")
+    rows = [] if options.again else kept_rows(path, setting)
     report = {
         "date": datetime.date.today().isoformat(),
         "command": shlex.join([os.path.basename(sys.argv[0]), *sys.argv[1:]]),
         "machine": {"cpu": cpu_name(), "cores": os.cpu_count(), "system": platform.platform(), "load_at_start": load},
-        "torch": torch.__version__,
+        **setting,
         "blas": "openblas" if loaded("openblas") else "mkl",
-        "threads": options.threads,
         "rounds": options.rounds,
-        "geometric_mean": means,
+        "geometric_mean": {},
         "rows": rows,
-        "not_compared": skipped,
+        "not_compared": {},
     }
-    os.makedirs(os.path.join(ROOT, "bench", "results"), exist_ok=True)
-    path = options.output or os.path.join(ROOT, "bench", "results", f"cpu_peers_{report['date']}.json")
-    with open(path, "w", encoding="utf-8") as file:
+    print_row("network", "size", "Fathom ms", "eager ms", "ratio", "best ms", "ratio", "PyTorch's best variant")
+    for entry in options.networks or sizes:
+        network, _, size = entry.partition("@")
+        size = size or sizes.get(network) or own_size(network)
+        row = next((row for row in rows if (row["network"], row["size"]) == (os.path.basename(network), size)), None)
+        if row is None:
+            with tempfile.TemporaryDirectory() as folder:
+                try:
+                    row = compare(network, size, options, folder)
+                except (Problem, graph_to_torch.GraphError) as problem:
+                    report["not_compared"][network] = str(problem)
+                    print(f"{network:28} {size:>9} {problem}", flush=True)
+                    continue
+            rows.append({**row, **setting})
+            save(path, report)
+        print_times(row)
+    if not rows:
+        raise Problem("no network could be compared")
+    save(path, report)
+    os.replace(path + ".part", path)
+    means = report["geometric_mean"]
+    print_row(
+        "geometric mean", "", "", "", f"{means['ratio_eager']:.2f}", "", f"{means['ratio_best']:.2f}", f"of {len(rows)}"
+    )
+    print(f"written to {os.path.relpath(path)}", file=sys.stderr)
+    return 1 if report["not_compared"] else 0
+
+
+def print_times(row):
+    ms = row["median_ms"]
+    print_row(
+        row["network"],
+        row["size"],
+        f"{ms['fathom']:.2f}",
+        f"{ms[row['eager']]:.2f}",
+        f"{row['ratio_eager']:.2f}",
+        f"{ms[row['best_peer']]:.2f}",
+        f"{row['ratio_best']:.2f}",
+        row["best_peer"] + (", unsteady" if max(row["spread"].values()) > 2 * STEADY else ""),
+    )
+
+
+def commit():
+    """The last commit of what runs on the CPU; with a '+' where files of it have changed since."""
+    parts = ["CMakeLists.txt", "bench/fathom_bench.cpp", "engine", "kernels/cpu", "models"]
+    git = ["git", "-C", ROOT]
+    try:
+        last = call(*git, "log", "-1", "--format=%h", "--", *parts).strip()
+        return last + ("+" if call(*git, "status", "--porcelain", "--", *parts).strip() else "")
+    except (Problem, OSError):
+        return "unknown"  # not a checkout
+
+
+def kept_rows(path, setting):
+    """Of a report, finished or not: what was measured under the same setting, which must be a commit."""
+    if setting["commit"] == "unknown" or setting["commit"].endswith("+"):
+        return []
+    rows = {}
+    for report in filter(os.path.isfile, (path, path + ".part")):
+        with open(report, encoding="utf-8") as file:
+            for row in json.load(file)["rows"]:
+                same = all(row.get(key) == value for key, value in setting.items())
+                if same and max(row["spread"].values()) <= 2 * STEADY:
+                    rows[row["network"], row["size"]] = row
+    return list(rows.values())
+
+
+def save(path, report):
+    report["geometric_mean"] = {
+        kind: round(geometric_mean([row[kind] for row in report["rows"]]), 4) for kind in ("ratio_eager", "ratio_best")
+    }
+    os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
+    with open(path + ".writing", "w", encoding="utf-8") as file:
         json.dump(report, file, indent=1)
         file.write("\n")
-    print(f"written to {os.path.relpath(path)}", file=sys.stderr)
-    return 1 if skipped else 0
+    os.replace(path + ".writing", path + ".part")
 
 
 def main():
@@ -317,6 +386,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=1.0, help="how long each side runs in each round")
     parser.add_argument("-o", "--output", metavar="FILE", help="the report (bench/results/cpu_peers_DATE.json)")
+    parser.add_argument("--again", action="store_true", help="measure also what the report already holds")
     options = parser.parse_args()
     try:
         return run(options)
