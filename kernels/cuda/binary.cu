@@ -1,6 +1,7 @@
 // y = act(a + b), y = act(a * b) with b repeated along the axes where its extent is 1, and BatchNorm:
 // y = act(scale[c] x + shift[c]). One pass; see chunks.cuh for who works on what.
 #include "chunks.cuh"
+#include "constants.hpp"
 #include "kernels.hpp"
 
 namespace fathom {
@@ -116,7 +117,7 @@ Step prepare(const BatchNorm& op, const NodeIo& io, CudaBackend& backend) {
         float* const scale = reinterpret_cast<float*>(to);
         std::fill_n(scale, 2 * padded, 0.0f);
         std::shared_ptr<const float[]> values[4];
-        for (std::size_t k = 0; k < 4; ++k) values[k] = io.in[k + 1].constant->values();
+        for (std::size_t k = 0; k < 4; ++k) values[k] = constant_values(io.in[k + 1]);
         const auto& [weight, bias, mean, variance] = values;
         for (std::int64_t i = 0; i < c; ++i) {
           const double s = weight[i] / std::sqrt(static_cast<double>(variance[i]) + static_cast<double>(op.eps));

@@ -94,7 +94,7 @@ struct ChunkGrid {
 // grid (chunks of an image, images)
 inline constexpr int kChunkThreads = 256;
 template <int Width, class F>
-__global__ void __launch_bounds__(kChunkThreads)
+__global__ void __launch_bounds__(kChunkThreads, 4)
     chunk_kernel(const __grid_constant__ ChunkGrid grid, const __grid_constant__ F f) {
   const int k = static_cast<int>(blockIdx.x * kChunkThreads + threadIdx.x);
   if (k >= grid.count) return;

@@ -20,9 +20,9 @@ struct Divisor {
                                        static_cast<unsigned>(divisor) +
                                    1);
   }
-  __device__ int quotient(int x) const {
-    const unsigned n = static_cast<unsigned>(x);
-    return static_cast<int>((__umulhi(n, factor) + n) >> shift);
+  __host__ __device__ int quotient(int x) const {
+    const unsigned n = static_cast<unsigned>(x), product = static_cast<unsigned>(std::uint64_t{n} * factor >> 32);
+    return static_cast<int>((product + n) >> shift);
   }
 };
 

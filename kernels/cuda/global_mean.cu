@@ -31,6 +31,7 @@ __global__ void __launch_bounds__(kMeanThreads) mean_kernel(const __grid_constan
 
   Vec<float, Width> sum{};
   if (c < f.stored) {
+#pragma unroll 4
     for (int k = begin + row; k < end; k += kMeanPixels) {
       const int h = f.columns.quotient(k);
       const Vec<float, Width> v = f.x.load_chunk<Width>({n, c, h, k - h * f.columns.divisor});

@@ -74,6 +74,27 @@ struct ShuffleMap {
   }
 };
 
+// The same for f = 2, from the small map: four chunks of x hold the four pixels of y, all of whose accesses are wide.
+struct ShuffleByTwo {
+  ChunkMap x, y;
+  template <int Width>
+  __device__ void run(const Chunk& at) const {
+    Vec<float, Width> part[4];
+#pragma unroll
+    for (int k = 0; k < 4; ++k) {
+      const Chunk from{at.n, 4 * at.c + k * Width, at.h, at.w};
+      part[k] = from.c < x.bytes.extent[1] ? x.load_chunk<Width>(from) : Vec<float, Width>{};
+    }
+#pragma unroll
+    for (int corner = 0; corner < 4; ++corner) {
+      Vec<float, Width> v;
+#pragma unroll
+      for (int i = 0; i < Width; ++i) v[i] = part[(4 * i + corner) / Width][(4 * i + corner) % Width];
+      y.store_chunk({at.n, at.c, 2 * at.h + corner / 2, 2 * at.w + corner % 2}, v);
+    }
+  }
+};
+
 }  // namespace gpu
 
 namespace {
@@ -155,11 +176,16 @@ Step prepare(const PixelShuffle& op, const NodeIo& io, CudaBackend&) {
   Step step = describe(op, io);
   const Operand x = io.in[0], y = io.out;
   const int width = chunk_width({y.desc});
-  step.kernel = "gathered, " + chunk_text(width);
+  Desc corners = y.desc;  // of the pixels of y that are a thread's first
+  corners.extent[2] = x.desc.h(), corners.extent[3] = x.desc.w();
+  step.kernel = (op.factor == 2 ? "four pixels a thread, " : "gathered, ") + chunk_text(width);
+  if (op.factor != 2) step.refused = {"four pixels a thread: the factor is not 2"};
   step.run = [=](const RunArgs& args) {
-    launch_chunks(width, y.desc, args.stream,
-                  ShuffleMap{ChunkMap(x.desc, args.data[x.id], width), ChunkMap(y.desc, args.data[y.id], width),
-                             Divisor(op.factor)});
+    const ChunkMap from(x.desc, args.data[x.id], width), to(y.desc, args.data[y.id], width);
+    if (op.factor == 2)
+      launch_chunks(width, corners, stored_channels(y.desc), args.stream, ShuffleByTwo{from, to});
+    else
+      launch_chunks(width, y.desc, args.stream, ShuffleMap{from, to, Divisor(op.factor)});
   };
   return step;
 }

@@ -1,9 +1,6 @@
-// y = f(x), element by element: Activation, Affine, DisparityToDepth. One thread takes Width neighbouring channels of
-// one pixel, 16 bytes where the maps allow it; computes in float32.
-#include "activation.cuh"
-#include "gpu.cuh"
+// y = f(x), element by element: Activation, Affine, DisparityToDepth. See chunks.cuh for who works on what.
+#include "chunks.cuh"
 #include "kernels.hpp"
-#include "map.cuh"
 
 namespace fathom {
 
@@ -11,30 +8,43 @@ namespace gpu {
 
 struct Activate {
   Activation f;
-  __device__ float operator()(float x) const { return apply(f, x); }
-};
-struct Scale {
-  float scale, shift;
-  __device__ float operator()(float x) const { return scale * x + shift; }
-};
-struct Invert {
-  float shift, scale;  // 1 / max_depth, 1 / min_depth - 1 / max_depth
-  __device__ float operator()(float x) const { return 1 / (shift + scale * x); }
+  template <int Width>
+  __device__ Vec<float, Width> operator()(const Vec<float, Width>& x) const {
+    return apply(f, x);
+  }
 };
 
-template <class T, int Width, class F>
-__global__ void unary_kernel(View<const T, 4> x, View<T, 4> y, int stored, F f) {
-  const int chunks = stored / Width, c = static_cast<int>(threadIdx.x) * Width;  // block (chunks of channels, pixels)
-  const int w = static_cast<int>(blockIdx.x * blockDim.y + threadIdx.y), h = static_cast<int>(blockIdx.y),
-            n = static_cast<int>(blockIdx.z);
-  if (w >= y.extent[3]) return;
-  for (int k = c; k < chunks * Width; k += static_cast<int>(blockDim.x) * Width) {
-    Vec<float, Width> v = to_float(load_vec<Width>(&x(n, k, h, w)));
+// y = scale x + shift
+struct Scale {
+  float scale, shift;
+  template <int Width>
+  __device__ Vec<float, Width> operator()(Vec<float, Width> v) const {
 #pragma unroll
-    for (int i = 0; i < Width; ++i) v[i] = k + i < y.extent[1] ? f(v[i]) : 0;  // the padding stays zero
-    store_vec(&y(n, k, h, w), from_float<T>(v));
+    for (int i = 0; i < Width; ++i) v[i] = scale * v[i] + shift;
+    return v;
   }
-}
+};
+
+// y = 1 / (shift + scale x)
+struct Invert {
+  float shift, scale;  // 1 / max_depth, 1 / min_depth - 1 / max_depth
+  template <int Width>
+  __device__ Vec<float, Width> operator()(Vec<float, Width> v) const {
+#pragma unroll
+    for (int i = 0; i < Width; ++i) v[i] = 1 / (shift + scale * v[i]);
+    return v;
+  }
+};
+
+template <class F>
+struct UnaryMap {
+  ChunkMap x, y;
+  F f;
+  template <int Width>
+  __device__ void run(const Chunk& at) const {
+    y.store_chunk(at, f(x.load_chunk<Width>(at)));
+  }
+};
 
 }  // namespace gpu
 
@@ -45,27 +55,14 @@ using namespace gpu;
 template <class F>
 Step unary(const Op& op, const NodeIo& io, F f) {
   Step step = describe(op, io);
-  const Operand x = io.in[0], y = io.out;
-  if (x.desc.dtype != y.desc.dtype)
-    throw Error(ErrorKind::unsupported, step.op + " '" + io.name + "' on a GPU: its input and output differ in type");
-  with_type(x.desc.dtype, [&]<class T>(T) {
-    constexpr int wide = kPerAccess<T>;
-    const auto choose = [&]<int Width>(std::integral_constant<int, Width>) {
-      const int stored = stored_channels(y.desc), lanes = std::min(stored / Width, 32);
-      const LaunchShape shape{.grid = dim3(static_cast<unsigned>((y.desc.w() + 256 / lanes - 1) / (256 / lanes)),
-                                           static_cast<unsigned>(y.desc.h()), static_cast<unsigned>(y.desc.n())),
-                              .block = dim3(static_cast<unsigned>(lanes), static_cast<unsigned>(256 / lanes))};
-      step.kernel = "unary, " + std::to_string(Width * sizeof(T)) + " bytes";
-      step.run = [=](const RunArgs& args) {
-        launch(unary_kernel<T, Width, F>, shape, static_cast<cudaStream_t>(args.stream),
-               map_view<const T>(x.desc, args.data[x.id]), map_view<T>(y.desc, args.data[y.id]), stored, f);
-      };
-    };
-    if (is_wide(x.desc, wide) && is_wide(y.desc, wide))
-      choose(std::integral_constant<int, wide>());
-    else
-      choose(std::integral_constant<int, 1>());
-  });
+  Operand x = io.in[0], y = io.out;
+  if (is_one_pixel(x.desc) && is_one_pixel(y.desc)) x.desc = as_one_pixel(x.desc), y.desc = as_one_pixel(y.desc);
+  const int width = chunk_width({x.desc, y.desc});
+  step.kernel = chunk_text(width);
+  step.run = [=](const RunArgs& args) {
+    launch_chunks(width, y.desc, args.stream,
+                  UnaryMap<F>{ChunkMap(x.desc, args.data[x.id], width), ChunkMap(y.desc, args.data[y.id], width), f});
+  };
   return step;
 }
 
