@@ -80,9 +80,7 @@ struct ChunkMap : AnyMap {
 
 template <int Width>
 __device__ inline Vec<float, Width> apply(const Activation& f, Vec<float, Width> v) {
-  if (f.kind == ActivationKind::none) return v;
-#pragma unroll
-  for (int i = 0; i < Width; ++i) v[i] = f.kind == ActivationKind::relu ? (v[i] < 0 ? 0 : v[i]) : apply(f, v[i]);
+  apply(f, v.v);
   return v;
 }
 
