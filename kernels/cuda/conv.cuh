@@ -98,6 +98,8 @@ struct ConvChoice {
 
 std::string fits_depthwise(const ConvTask& task);
 void build_depthwise(const ConvTask& task, Step& step);
+std::string fits_head(const ConvTask& task);
+void build_head(const ConvTask& task, Step& step);
 void build_general(const ConvTask& task, Step& step);
 
 }  // namespace fathom::gpu

@@ -115,6 +115,7 @@ namespace {
 
 constexpr ConvChoice choices[] = {
     {"depthwise", fits_depthwise, build_depthwise},
+    {"head", fits_head, build_head},
     {"gemm", fits_gemm, [](const ConvTask& t, Step& s) { build_gemm(t, s); }},
     {"general", [](const ConvTask&) { return std::string(); }, build_general},
 };

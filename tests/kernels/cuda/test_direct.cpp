@@ -43,6 +43,25 @@ std::vector<Direct> table() {
       {.padding = 1, .groups = 17, .bias = true, .residual = true, .activation = {ActivationKind::sigmoid}},
       {map(1, 17, 4, 6)}, 17, 3);
   add("depthwise", "depthwise_3x5", {.padding = {1, 2, 1, 2}, .groups = 8}, {map(1, 8, 4, 6)}, 8, {3, 5});
+
+  const Activation sigmoid{ActivationKind::sigmoid};
+  add("head", "head_3x3", {.padding = 1, .bias = true, .sources = {reflect}, .activation = sigmoid},
+      {map(2, 16, 7, 13)}, 1, 3);
+  add("head", "head_1x1_c300", {.bias = true}, {map(1, 300, 5, 6)}, 1, 1);
+  add("head", "head_5x5_c64", {.padding = 2}, {map(1, 64, 3, 9)}, 1, 5);
+  add("head", "head_3_outputs", {.padding = 1, .bias = true, .residual = true, .activation = relu}, {map(1, 40, 6, 5)},
+      3, 3);
+  add("head", "head_1x1_2_outputs", {}, {map(1, 24, 3, 5)}, 2, 1);
+  add("head", "head_5x5_4_outputs", {.padding = {1, 0, 3, 2}, .sources = {replicate}}, {map(1, 17, 4, 7)}, 4, 5);
+  add("head", "head_sources",
+      {.padding = 1,
+       .bias = true,
+       .sources = {enlarged(ResizeMode::nearest, {6, 10}, PadMode::reflect),
+                   {},
+                   enlarged(ResizeMode::bilinear, {6, 10}, PadMode::replicate, true)},
+       .activation = sigmoid},
+      {map(2, 32, 3, 5), map(2, 1, 6, 10), map(2, 11, 4, 3)}, 1, 3);
+  add("head", "head_bilinear_1x1", {.sources = {enlarged(ResizeMode::bilinear, {7, 9})}}, {map(1, 16, 4, 4)}, 1, 1);
   return t;
 }
 
