@@ -69,6 +69,7 @@ Op read_op(const json& node, const std::string& where) {
   T op;
   T with_all_parameters;
   if constexpr (has_bias<T>) with_all_parameters.bias = true, op.bias = node.contains("bias");
+  if constexpr (requires { with_all_parameters.affine; }) with_all_parameters.affine = true;
   for (const char* key : parameter_names(with_all_parameters)) known.insert(key);
   JsonReader::read_fields(node, where, op, std::move(known));
   return op;

@@ -80,6 +80,12 @@ Desc Resize::infer(Descs in) const {
   return map_like(in[0], in[0].c(), in[0].h() * scale.h, in[0].w() * scale.w);
 }
 
+Desc Source::infer(Descs in) const {
+  expect_positive("a source's stride", stride);
+  const Desc x = resize.infer(in);
+  return map_like(x, x.c(), (x.h() + stride.h - 1) / stride.h, (x.w() + stride.w - 1) / stride.w);
+}
+
 std::int64_t nearest_index(std::int64_t i, std::int64_t in, std::int64_t out) {
   if (out == in) return i;
   if (out == 2 * in) return i / 2;
@@ -100,12 +106,13 @@ void expect_normalised(const Source& source, const Desc& x, bool gated) {
 
 Desc Conv2d::infer(Descs in) const {
   if (sources.empty()) disagree("a convolution needs a source");
-  expect_inputs(in, sources.size() + gate + residual + 1 + bias);
+  const bool added = addend.mode != ResizeMode::none;
+  expect_inputs(in, sources.size() + gate + residual + added + output_gate + 1 + bias + 2 * affine);
   expect_positive("stride", stride), expect_positive("dilation", dilation), expect_padding(padding);
   const Inputs<Desc> role = inputs(in);
   Desc x;
   for (std::size_t k = 0; k < sources.size(); ++k) {
-    const Desc source = sources[k].resize.infer(role.sources.subspan(k, 1));
+    const Desc source = sources[k].infer(role.sources.subspan(k, 1));
     expect_normalised(sources[k], role.sources[k], gate);
     expect_room(source, padding, sources[k].pad_mode);
     if (k == 0) {
@@ -126,11 +133,17 @@ Desc Conv2d::infer(Descs in) const {
              std::to_string(x.c()));
   if (role.bias) expect_shape("the bias", *role.bias, Desc::dense({w.extent[0]}));
   if (role.gate) expect_shape("the gate", *role.gate, Desc::nhwc(x.n(), x.c(), 1, 1));
-  const Desc y = map_like(x, w.extent[0], windows(x.h(), w.extent[2], padding.top, padding.bottom, stride.h, dilation.h),
+  if (affine) expect_shape("the scale", *role.scale, Desc::dense({x.c()})), expect_shape("the shift", *role.shift, Desc::dense({x.c()}));
+  if (role.output_gate) expect_shape("the output's gate", *role.output_gate, Desc::nhwc(x.n(), w.extent[0], 1, 1));
+  for (const Source& s : sources)
+    if (s.centre && (w.extent[2] % 2 == 0 || w.extent[3] % 2 == 0)) disagree("a kernel without a middle cannot read a source in its middle");
+  Desc y = map_like(x, w.extent[0], windows(x.h(), w.extent[2], padding.top, padding.bottom, stride.h, dilation.h),
                           windows(x.w(), w.extent[3], padding.left, padding.right, stride.w, dilation.w));
+  if (shuffle != 1) y = PixelShuffle{shuffle}.infer({&y, 1});
   if (role.residual) expect_shape("the residual", *role.residual, y);
-  if (low_products && (sources.size() != 1 || sources[0].resize.mode != ResizeMode::bilinear || sources[0].pad_mode != PadMode::zeros ||
-                       groups != 1 || gate || stride != Size2(1) || dilation != Size2(1)))
+  if (role.addend) expect_shape("the resized addend", addend.infer({role.addend, 1}), y);
+  if (low_products && (sources.size() != 1 || sources[0].stride != Size2(1) || sources[0].resize.mode != ResizeMode::bilinear || sources[0].pad_mode != PadMode::zeros ||
+                       groups != 1 || gate || affine || !(input_activation == Activation{}) || stride != Size2(1) || dilation != Size2(1)))
     disagree("products at the source's size need one bilinear source, zero padding, no gate, one group, stride and dilation 1");
   return y;
 }
@@ -149,6 +162,24 @@ Desc ConvTranspose2d::infer(Descs in) const {
   return map_like(x, w.extent[1] * groups,
                   (x.h() - 1) * stride.h - padding.top - padding.bottom + dilation.h * (w.extent[2] - 1) + output_padding.h + 1,
                   (x.w() - 1) * stride.w - padding.left - padding.right + dilation.w * (w.extent[3] - 1) + output_padding.w + 1);
+}
+
+Desc ChannelGate::infer(Descs in) const {
+  if (in.size() < (bias ? 5u : 3u)) disagree("expected a map and " + std::to_string(bias ? 4 : 2) + " parameters, got " + std::to_string(in.size()));
+  const std::size_t count = maps(in.size());
+  std::int64_t channels = 0;
+  for (std::size_t k = 0; k < count; ++k) {
+    expect_map(in[k]), channels += in[k].c();
+    if (in[k].n() != in[0].n()) disagree("maps of one gate have one batch, got " + shape_text(in[0]) + " and " + shape_text(in[k]));
+  }
+  const Desc &squeeze = in[count], &excite = in[count + 1 + bias];
+  const std::int64_t hidden = squeeze.extent[0];
+  if (squeeze.elements() != hidden * channels || squeeze.extent[1] != channels)
+    disagree("the weight " + shape_text(squeeze) + " does not fit means of " + std::to_string(channels) + " channels");
+  if (excite.elements() != excite.extent[0] * hidden || excite.extent[1] != hidden)
+    disagree("the second weight " + shape_text(excite) + " does not fit the first, " + shape_text(squeeze));
+  if (bias) expect_shape("the bias", in[count + 1], Desc::dense({hidden})), expect_shape("the second bias", in[count + 3], Desc::dense({excite.extent[0]}));
+  return map_like(in[0], excite.extent[0], 1, 1);
 }
 
 Desc Linear::infer(Descs in) const {
@@ -281,7 +312,13 @@ Desc infer(const Op& op, Descs in) {
 
 std::vector<const char*> parameter_names(const Op& op) {
   const auto weight_and = [](bool bias) { return bias ? std::vector<const char*>{"weight", "bias"} : std::vector<const char*>{"weight"}; };
-  if (const auto* o = std::get_if<Conv2d>(&op)) return weight_and(o->bias);
+  if (const auto* o = std::get_if<Conv2d>(&op)) {
+    std::vector<const char*> names = weight_and(o->bias);
+    if (o->affine) names.insert(names.end(), {"scale", "shift"});
+    return names;
+  }
+  if (const auto* o = std::get_if<ChannelGate>(&op))
+    return o->bias ? std::vector<const char*>{"weight", "bias", "excite_weight", "excite_bias"} : std::vector<const char*>{"weight", "excite_weight"};
   if (const auto* o = std::get_if<ConvTranspose2d>(&op)) return weight_and(o->bias);
   if (const auto* o = std::get_if<Linear>(&op)) return weight_and(o->bias);
   if (std::holds_alternative<BatchNorm>(op)) return {"weight", "bias", "running_mean", "running_var"};
@@ -292,8 +329,13 @@ double multiply_adds(const Op& op, Descs in, const Desc& out) {
   if (const auto* o = std::get_if<Conv2d>(&op)) {
     const Desc& w = o->inputs(in).weight;
     if (const Desc& x = in[0]; o->low_products) return static_cast<double>(x.n() * x.h() * x.w()) * static_cast<double>(w.elements());
-    return static_cast<double>(out.elements()) * static_cast<double>(w.elements() / w.extent[0]);
+    double per_output = 0;  // taps times channels, of all sources
+    const auto taps = static_cast<double>(w.extent[2] * w.extent[3]);
+    for (std::size_t k = 0; k < o->sources.size(); ++k) per_output += static_cast<double>(in[k].c()) * (o->sources[k].centre ? 1 : taps);
+    return static_cast<double>(out.elements()) * per_output / o->groups;
   }
+  if (const auto* o = std::get_if<ChannelGate>(&op))
+    return static_cast<double>(out.n() * (in[o->maps(in.size())].elements() + in[o->maps(in.size()) + 1 + o->bias].elements()));
   if (std::holds_alternative<ConvTranspose2d>(op))
     return static_cast<double>(in[0].elements()) * static_cast<double>(in[1].elements() / in[1].extent[0]);
   if (std::holds_alternative<Linear>(op)) return static_cast<double>(out.elements()) * static_cast<double>(in[0].c());

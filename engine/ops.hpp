@@ -91,23 +91,30 @@ struct Resize {
 // floor(i in/out) with the ratio and the product rounded to float, as PyTorch has it: 41 (2/82) is 0.99999994 and reads 0.
 std::int64_t nearest_index(std::int64_t i, std::int64_t in, std::int64_t out);
 
-// How a convolution reads one of its data inputs: resized first, then padded, then concatenated along channels. A source
-// with a mean and std is a photograph (u8), read as a Preprocess would: the padding's zeros are not normalised.
+// How a convolution reads one of its data inputs: resized first, then every stride-th pixel of it, then padded, then
+// concatenated along channels. A source with a mean and std is a photograph (u8), read as a Preprocess would: the
+// padding's zeros are not normalised.
 struct Source {
   Resize resize;
+  Size2 stride;
   PadMode pad_mode = PadMode::zeros;
+  bool centre = false;           // only the middle of the (odd) kernel reads it: the other weights of its channels do not count
   std::vector<float> mean, std;  // both empty, or as in Preprocess; then without resize
 
   template <class Self, class F>
   static void fields(Self& self, F&& f) {
-    f("resize", self.resize), f("pad_mode", self.pad_mode), f("mean", self.mean), f("std", self.std);
+    f("resize", self.resize), f("stride", self.stride), f("pad_mode", self.pad_mode), f("centre", self.centre);
+    f("mean", self.mean), f("std", self.std);
   }
+  Desc infer(Descs in) const;  // before padding
   bool operator==(const Source&) const = default;
 };
 
-// y = act(conv(pad(concat(resize(x_k)...) * gate), w) + b + residual)
-//   data: one x per source, gate (N, C, 1, 1) if set, residual (shape of y) if set
-//   parameters: weight (O, C / groups, kh, kw), bias (O) if set
+// y = act(shuffle((conv(pad(x'), w) + b) * output_gate) + residual + resize(addend))
+//   x' = input_activation(gate * (scale x + shift)), x = concat(source_k...); shuffle as in PixelShuffle
+//   data: one x per source, gate (N, C, 1, 1) if set, residual (shape of y) if set, addend (N, channels of y, any size)
+//     if its resize is set, output_gate (N, O, 1, 1) if set
+//   parameters: weight (O, C / groups, kh, kw), bias (O) if set, scale and shift (C) if affine
 // As a network's builder writes it, it has one plain source and nothing else; the rest is filled in by passes.
 struct Conv2d {
   Size2 stride;
@@ -117,7 +124,12 @@ struct Conv2d {
   bool bias = false;
   std::vector<Source> sources = {Source{}};
   bool gate = false;
+  bool affine = false;
+  Activation input_activation;
   bool residual = false;
+  Resize addend;  // mode none: there is none
+  bool output_gate = false;
+  int shuffle = 1;
   Activation activation;
   bool low_products = false;  // conv(up(x)) by products at x's own size: passes/lower_products.cpp; the same sum
 
@@ -125,8 +137,9 @@ struct Conv2d {
   template <class Self, class F>
   static void fields(Self& self, F&& f) {
     f("stride", self.stride), f("padding", self.padding), f("dilation", self.dilation), f("groups", self.groups);
-    f("sources", self.sources), f("gate", self.gate), f("residual", self.residual), f("activation", self.activation);
-    f("low_products", self.low_products);
+    f("sources", self.sources), f("gate", self.gate), f("affine", self.affine), f("input_activation", self.input_activation);
+    f("residual", self.residual), f("addend", self.addend), f("output_gate", self.output_gate), f("shuffle", self.shuffle);
+    f("activation", self.activation), f("low_products", self.low_products);
   }
   Desc infer(Descs in) const;
   bool operator==(const Conv2d&) const = default;
@@ -135,18 +148,26 @@ struct Conv2d {
   template <class T>
   struct Inputs {
     std::span<const T> sources;
-    const T* gate;      // null: none
-    const T* residual;  // null: none
+    const T* gate;      // null: none, as for the others
+    const T* residual;
+    const T* addend;
+    const T* output_gate;
     const T& weight;
-    const T* bias;  // null: none
+    const T* bias;
+    const T *scale, *shift;
   };
   template <class T>
   Inputs<T> inputs(std::span<const T> in) const {
     std::size_t k = sources.size();
-    const T* gate_in = gate ? &in[k++] : nullptr;
-    const T* residual_in = residual ? &in[k++] : nullptr;
-    const T& weight_in = in[k++];
-    return {in.first(sources.size()), gate_in, residual_in, weight_in, bias ? &in[k] : nullptr};
+    const auto next = [&](bool given) { return given ? &in[k++] : nullptr; };
+    const T *gate_in = next(gate), *residual_in = next(residual);
+    const T *addend_in = next(addend.mode != ResizeMode::none), *output_gate_in = next(output_gate);
+    const T *weight_in = next(true), *bias_in = next(bias), *scale_in = next(affine), *shift_in = next(affine);
+    return {in.first(sources.size()), gate_in, residual_in, addend_in, output_gate_in, *weight_in, bias_in, scale_in, shift_in};
+  }
+  // Whether it adds nothing and rearranges nothing where results are stored: act(conv + b).
+  bool plain_epilogue() const {
+    return !residual && addend.mode == ResizeMode::none && !output_gate && shuffle == 1;
   }
 };
 
@@ -216,6 +237,24 @@ struct Pool {
   }
   Desc infer(Descs in) const;
   bool operator==(const Pool&) const = default;
+};
+
+// The gate of squeeze and excitation, one product for all of it:
+//   y = activation(excite squeeze_activation(squeeze mean + b1) + b2) (N, O, 1, 1), mean = concat(mean over h, w of x_k)
+//   data: one or several maps (N, C_k, H_k, W_k); parameters: weight (M, C) of squeeze, bias (M) if set, excite_weight (O, M),
+//   excite_bias (O) if set; weights may be (.., .., 1, 1)
+struct ChannelGate {
+  bool bias = false;  // both, or none
+  Activation squeeze_activation;
+  Activation activation;
+
+  static constexpr const char* name = "ChannelGate";
+  template <class Self, class F>
+  static void fields(Self& self, F&& f) { f("squeeze_activation", self.squeeze_activation), f("activation", self.activation); }
+  Desc infer(Descs in) const;
+  bool operator==(const ChannelGate&) const = default;
+
+  std::size_t maps(std::size_t inputs) const { return inputs - (bias ? 4 : 2); }
 };
 
 // y(n, c, 0, 0) = mean over h, w of x
@@ -365,7 +404,7 @@ struct DisparityToDepth {
   bool operator==(const DisparityToDepth&) const = default;
 };
 
-using Op = std::variant<Conv2d, ConvTranspose2d, Linear, BatchNorm, Activation, Pool, GlobalMean, Add, Multiply, Affine,
+using Op = std::variant<Conv2d, ConvTranspose2d, Linear, ChannelGate, BatchNorm, Activation, Pool, GlobalMean, Add, Multiply, Affine,
                         Concat, Resize, PixelShuffle, Pad, Slice, Reshape, BoxFilter, GuidedFilter, Preprocess,
                         DisparityToDepth>;
 

@@ -37,7 +37,8 @@ Graph gather_sources(Graph graph) {
         if (free && concats && std::holds_alternative<Concat>(before->op)) {
           for (Value part : before->in) sources.push_back(source), in.push_back(part);
         } else if (free && !concats && std::holds_alternative<Resize>(before->op)) {
-          sources.push_back({std::get<Resize>(before->op), source.pad_mode}), in.push_back(before->in[0]);
+          sources.push_back(source), in.push_back(before->in[0]);
+          sources.back().resize = std::get<Resize>(before->op);
         } else {
           sources.push_back(source), in.push_back(node.in[k]);
         }

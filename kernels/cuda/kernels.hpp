@@ -16,6 +16,7 @@ namespace fathom {
 Step prepare(const Conv2d& op, const NodeIo& io, CudaBackend& backend);
 Step prepare(const ConvTranspose2d& op, const NodeIo& io, CudaBackend& backend);
 Step prepare(const Linear& op, const NodeIo& io, CudaBackend& backend);
+Step prepare(const ChannelGate& op, const NodeIo& io, CudaBackend& backend);
 Step prepare(const BatchNorm& op, const NodeIo& io, CudaBackend& backend);
 Step prepare(const Activation& op, const NodeIo& io, CudaBackend& backend);
 Step prepare(const Pool& op, const NodeIo& io, CudaBackend& backend);

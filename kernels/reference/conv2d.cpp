@@ -1,6 +1,7 @@
-// y = act(conv(pad(concat(resize(x_k)...) * gate), w) + b + residual)
+// y = act(shuffle((conv(pad(x'), w) + b) * output_gate) + residual + resize(addend))
+//   x' = input_activation(gate * (scale x + shift)), x = concat(source_k...)
 //
-// One image at a time. Its sources are first gathered into one map x (h, w, c), resized, gated and padded; then every
+// One image at a time. Its sources are first gathered into one map x (h, w, c), resized, scaled, gated and padded; then every
 // strip of 16 output positions copies what its windows see and multiplies it by the weights of one output channel after
 // another. Sums run in double, in the order channel, row, column of the weights.
 #include <algorithm>
@@ -25,6 +26,7 @@ struct Geometry {
   std::int64_t kernel_h, kernel_w;
   std::int64_t group_in, group_out;  // channels of one group
   std::int64_t out_w, positions;     // of one output image
+  std::vector<bool> centre;          // channels that only the middle of the kernel reads
   std::int64_t window() const { return group_in * kernel_h * kernel_w; }
 };
 
@@ -34,16 +36,28 @@ struct Gathered {
   float& operator()(std::int64_t i, std::int64_t j, std::int64_t k) const { return data[(i * w + j) * c + k]; }
 };
 
-// x(i, j, channels of this source) = pad(resize(source) * gate) of image n
+// What happens to a channel between its source and the padding: input_activation(gate * (scale x + shift)).
+struct Prologue {
+  const Conv2d& op;
+  View<const float, 4> gate, scale, shift;
+  float operator()(std::int64_t n, std::int64_t c, double value) const {
+    // Rounded to float at each stage, as the unfused ops store it.
+    auto x = static_cast<float>(value);
+    if (op.affine) x = static_cast<float>(static_cast<double>(scale(c, 0, 0, 0)) * x + shift(c, 0, 0, 0));
+    if (op.gate) x = static_cast<float>(static_cast<double>(x) * gate(n, c, 0, 0));
+    return static_cast<float>(apply(op.input_activation, x));
+  }
+};
+
+// x(i, j, channels of this source) = pad(prologue(resize(source))) of image n
 void gather(const Gathered& x, std::int64_t first_channel, const View<const float, 4>& source, const MapTaps& taps,
-            const View<const float, 4>* gate, std::int64_t n) {
+            const Prologue& prologue, std::int64_t n) {
   for (std::size_t i = 0; i < taps.rows.size(); ++i)
     for (std::size_t j = 0; j < taps.cols.size(); ++j)
       for (std::int64_t c = 0; c < source.extent[1]; ++c) {
-        float& value = x(static_cast<std::int64_t>(i), static_cast<std::int64_t>(j), first_channel + c);
-        // Rounded to float at each stage, as the unfused ops store it.
-        value = static_cast<float>(sample(source, n, c, taps.rows[i], taps.cols[j]));
-        if (gate) value = static_cast<float>(static_cast<double>(value) * (*gate)(n, first_channel + c, 0, 0));
+        const bool outside = taps.rows[i].first < 0 || taps.cols[j].first < 0;
+        x(static_cast<std::int64_t>(i), static_cast<std::int64_t>(j), first_channel + c) =
+            outside ? 0 : prologue(n, first_channel + c, sample(source, n, c, taps.rows[i], taps.cols[j]));
       }
 }
 
@@ -71,7 +85,7 @@ void copy_windows(double* window, const Gathered& x, const Geometry& g, std::int
     for (std::int64_t c = group * g.group_in; c < (group + 1) * g.group_in; ++c)
       for (std::int64_t a = 0; a < g.kernel_h; ++a)
         for (std::int64_t b = 0; b < g.kernel_w; ++b, cell += strip)
-          *cell = x(top + a * g.dilation.h, left + b * g.dilation.w, c);
+          *cell = g.centre[static_cast<std::size_t>(c)] && (a != g.kernel_h / 2 || b != g.kernel_w / 2) ? 0 : x(top + a * g.dilation.h, left + b * g.dilation.w, c);
   }
 }
 
@@ -92,16 +106,21 @@ Step prepare(const Conv2d& op, const NodeIo& io, ReferenceBackend&) {
   Step step = begin(op, io, on_residual ? Reuse::same_element : Reuse::none);
   const auto role = op.inputs(io.inputs());
   std::vector<Input> sources;
-  std::vector<MapTaps> taps;  // of each source: its resize, then its padding
+  std::vector<MapTaps> taps;  // of each source: its resize, its stride, then its padding
   std::int64_t channels = 0;
+  std::vector<bool> centre;
   for (std::size_t k = 0; k < op.sources.size(); ++k) {
-    const Resize& resize = op.sources[k].resize;
+    const Source& source = op.sources[k];
     const Desc& x = role.sources[k].desc;
     sources.emplace_back(role.sources[k]);
-    taps.push_back(pad(taps_of(resize, x, resize.infer({&x, 1})), op.padding, op.sources[k].pad_mode));
+    const MapTaps resized = taps_of(source.resize, x, source.resize.infer({&x, 1}));
+    taps.push_back(pad(every(source.stride, resized), op.padding, source.pad_mode));
     channels += x.c();
+    centre.resize(static_cast<std::size_t>(channels), source.centre);
   }
   const Desc &w = role.weight.desc, &y = io.out.desc;
+  MapTaps addend_taps;
+  if (role.addend) addend_taps = taps_of(op.addend, role.addend->desc, y);
   const Geometry g{.stride = op.stride,
                    .dilation = op.dilation,
                    .height = static_cast<std::int64_t>(taps[0].rows.size()),
@@ -111,23 +130,30 @@ Step prepare(const Conv2d& op, const NodeIo& io, ReferenceBackend&) {
                    .kernel_w = w.extent[3],
                    .group_in = w.extent[1],
                    .group_out = w.extent[0] / op.groups,
-                   .out_w = y.w(),
-                   .positions = y.h() * y.w()};
+                   .out_w = y.w() / op.shuffle,
+                   .positions = y.h() * y.w() / op.shuffle / op.shuffle,
+                   .centre = centre};
   const std::int64_t window_bytes = g.window() * strip * static_cast<std::int64_t>(sizeof(double));
   step.workspace_bytes = window_bytes + g.height * g.width * g.channels * static_cast<std::int64_t>(sizeof(float));
 
-  step.run = [op, g, window_bytes, sources, taps, operands = io.in, weight_in = Input(role.weight), bias_in = Input(role.bias),
-              gate_in = Input(role.gate), residual_in = Input(role.residual), out = io.out](const RunArgs& args) {
-    const View<const float, 4> weight = weight_in(args), bias = bias_in(args), gate = gate_in(args);
-    const View<const float, 4> residual = residual_in(args);
+  step.run = [op, g, window_bytes, sources, taps, addend_taps, operands = io.in, weight_in = Input(role.weight),
+              bias_in = Input(role.bias), gate_in = Input(role.gate), scale_in = Input(role.scale), shift_in = Input(role.shift),
+              residual_in = Input(role.residual), addend_in = Input(role.addend), output_gate_in = Input(role.output_gate),
+              out = io.out](const RunArgs& args) {
+    const View<const float, 4> weight = weight_in(args), bias = bias_in(args), output_gate = output_gate_in(args);
+    const View<const float, 4> residual = residual_in(args), addend = addend_in(args);
+    const Prologue prologue{op, gate_in(args), scale_in(args), shift_in(args)};
     const View<float, 4> y = args.view<float>(out);
     auto* window = reinterpret_cast<double*>(args.workspace);  // (window, strip)
     const Gathered x{g.width, g.channels, reinterpret_cast<float*>(args.workspace + window_bytes)};
     const auto store = [&](std::int64_t n, std::int64_t o, std::int64_t at, double value) {
-      const std::int64_t i = at / g.out_w, j = at % g.out_w;
       if (bias_in) value += bias(o, 0, 0, 0);
-      if (residual_in) value += residual(n, o, i, j);
-      y(n, o, i, j) = static_cast<float>(apply(op.activation, value));
+      if (output_gate_in) value *= output_gate(n, o, 0, 0);
+      const std::int64_t f = op.shuffle, c = o / (f * f);
+      const std::int64_t i = at / g.out_w * f + o % (f * f) / f, j = at % g.out_w * f + o % f;
+      if (residual_in) value += residual(n, c, i, j);
+      if (addend_in) value += sample(addend, n, c, addend_taps.rows[static_cast<std::size_t>(i)], addend_taps.cols[static_cast<std::size_t>(j)]);
+      y(n, c, i, j) = static_cast<float>(apply(op.activation, value));
     };
 
     for (std::int64_t n = 0; n < y.extent[0]; ++n) {
@@ -137,7 +163,7 @@ Step prepare(const Conv2d& op, const NodeIo& io, ReferenceBackend&) {
         if (from.desc.dtype == DType::u8)
           gather(x, first_channel, args.view<const std::uint8_t>(from), taps[k], op.sources[k], n);
         else
-          gather(x, first_channel, sources[k](args), taps[k], gate_in ? &gate : nullptr, n);
+          gather(x, first_channel, sources[k](args), taps[k], prologue, n);
         first_channel += from.desc.c();
       }
       for (std::int64_t start = 0; start < g.positions; start += strip)

@@ -32,6 +32,12 @@ Taps axis(const Resize& resize, std::int64_t in, std::int64_t out) {
   return taps;
 }
 
+Taps every_axis(int stride, const Taps& inner) {
+  Taps taps;
+  for (std::size_t i = 0; i < inner.size(); i += static_cast<std::size_t>(stride)) taps.push_back(inner[i]);
+  return taps;
+}
+
 Taps pad_axis(const Taps& inner, int before, int after, PadMode mode) {
   const auto size = static_cast<std::int64_t>(inner.size());
   Taps taps;
@@ -48,6 +54,10 @@ Taps pad_axis(const Taps& inner, int before, int after, PadMode mode) {
 
 MapTaps taps_of(const Resize& resize, const Desc& x, const Desc& resized) {
   return {axis(resize, x.h(), resized.h()), axis(resize, x.w(), resized.w())};
+}
+
+MapTaps every(Size2 stride, const MapTaps& inner) {
+  return {every_axis(stride.h, inner.rows), every_axis(stride.w, inner.cols)};
 }
 
 MapTaps pad(const MapTaps& inner, const Padding& p, PadMode mode) {

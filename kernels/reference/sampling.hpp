@@ -21,6 +21,8 @@ struct MapTaps {
 
 // Of a resize of x to the extents of `resized`.
 MapTaps taps_of(const Resize& resize, const Desc& x, const Desc& resized);
+// Of reading every stride-th of what `inner` reads.
+MapTaps every(Size2 stride, const MapTaps& inner);
 // Of padding what `inner` reads.
 MapTaps pad(const MapTaps& inner, const Padding& padding, PadMode mode);
 

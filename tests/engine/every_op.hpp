@@ -40,8 +40,8 @@ struct EveryOp {
 
     // All that passes fill in.
     Conv2d fused{.padding = 1};
-    fused.sources = {Source{{ResizeMode::bilinear, 0, {48, 80}, true}, PadMode::reflect},
-                     Source{{ResizeMode::nearest, 2}, PadMode::replicate}};
+    fused.sources = {Source{.resize = {ResizeMode::bilinear, 0, {48, 80}, true}, .pad_mode = PadMode::reflect},
+                     Source{.resize = {ResizeMode::nearest, 2}, .pad_mode = PadMode::replicate}};
     fused.gate = fused.residual = true;
     const Value gate_of = op(Concat{}, {image, features}, "together");
     const Value gate = op(GlobalMean{}, {gate_of}, "gate");
@@ -56,6 +56,10 @@ struct EveryOp {
     Linear linear{.bias = true, .activation = {ActivationKind::hard_swish}};
     const Value lw = weight("fc.weight", Desc::dense({8, 11})), lb = weight("fc.bias", Desc::dense({8}));
     const Value scores = op(linear, {gate, lw, lb}, "fc");
+    const Value sw = weight("se.weight", Desc::dense({2, 8})), sb = weight("se.bias", Desc::dense({2}));
+    const Value ew = weight("se.excite_weight", Desc::dense({8, 2})), eb = weight("se.excite_bias", Desc::dense({8}));
+    op(ChannelGate{.bias = true, .squeeze_activation = {ActivationKind::relu}, .activation = {ActivationKind::sigmoid}},
+       {features, sw, sb, ew, eb}, "se");
     norm(features, 8, "bn");
     op(Activation{ActivationKind::elu, 2}, {image}, "elu");
     op(Pool{PoolKind::average, 3, 2, 1, true, false}, {image}, "pool");

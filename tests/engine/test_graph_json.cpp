@@ -102,7 +102,7 @@ TEST_CASE("members of an op have shorthands and defaults", "[engine]") {
   CHECK(convolution(R"(, "activation": {"kind": "elu", "alpha": 0.1})").activation ==
         Activation{ActivationKind::elu, 0.1f});
   CHECK(convolution(R"(, "sources": [{"resize": {"mode": "nearest", "scale": 2}, "pad_mode": "reflect"}])").sources ==
-        std::vector<Source>{{{ResizeMode::nearest, 2}, PadMode::reflect}});
+        std::vector<Source>{{.resize = {ResizeMode::nearest, 2}, .pad_mode = PadMode::reflect}});
   CHECK(convolution(R"(, "sources": [{}])") == Conv2d{.bias = true});
 }
 

@@ -80,18 +80,50 @@ def resize(x, mode="none", scale=0, size=0, align_corners=False):
     return F.interpolate(x, mode=mode, align_corners=align_corners, **to)
 
 
+def normalise(x, f):
+    mean, std = (torch.tensor([single(v) for v in f[key]], dtype=torch.float64).reshape(1, -1, 1, 1) for key in ("mean", "std"))
+    return (x / 255 - mean) / std
+
+
 def conv2d(data, p, f, out_shape):
-    n = len(f["sources"])
-    x = torch.cat([pad(resize(x, **source.get("resize", {})), f["padding"], source.get("pad_mode", "zeros"))
-                   for x, source in zip(data, f["sources"])], 1)
-    rest = list(data[n:])
-    if f["gate"]:
-        x = x * rest.pop(0)
-    y = F.conv2d(x, p["weight"], p.get("bias"), pair(f["stride"]), 0, pair(f["dilation"]), f["groups"])
-    if f["residual"]:
-        y = y + rest.pop(0)
+    rest = list(data[len(f["sources"]):])
+    gate = rest.pop(0) if f["gate"] else None
+    weight, parts, channel = p["weight"].clone(), [], 0
+    for x, source in zip(data, f["sources"]):
+        channels = slice(channel, channel + x.shape[1])
+        channel = channels.stop
+        if source.get("mean"):
+            x = normalise(x, source)
+        x = resize(x, **source.get("resize", {}))
+        step = pair(source.get("stride", 1))
+        x = x[:, :, ::step[0], ::step[1]]
+        if f["affine"]:
+            x = p["scale"][None, channels, None, None] * x + p["shift"][None, channels, None, None]
+        if gate is not None:
+            x = x * gate[:, channels]
+        parts.append(pad(activate(x, f["input_activation"]), f["padding"], source.get("pad_mode", "zeros")))
+        if source.get("centre"):
+            middle = torch.zeros(weight.shape[2:], dtype=weight.dtype)
+            middle[weight.shape[2] // 2, weight.shape[3] // 2] = 1
+            weight[:, channels] *= middle
+    y = F.conv2d(torch.cat(parts, 1), weight, p.get("bias"), pair(f["stride"]), 0, pair(f["dilation"]), f["groups"])
+    residual = rest.pop(0) if f["residual"] else None
+    addend = rest.pop(0) if f["addend"].get("mode", "none") != "none" else None
+    if f["output_gate"]:
+        y = y * rest.pop(0)
     assert not rest
+    y = F.pixel_shuffle(y, f["shuffle"])
+    if residual is not None:
+        y = y + residual
+    if addend is not None:
+        y = y + resize(addend, **f["addend"])
     return activate(y, f["activation"])
+
+
+def channel_gate(data, p, f, out_shape):
+    x = torch.cat([x.mean((2, 3)) for x in data], 1)
+    x = activate(F.linear(x, p["weight"].flatten(1), p.get("bias")), f["squeeze_activation"])
+    return activate(F.linear(x, p["excite_weight"].flatten(1), p.get("excite_bias")), f["activation"])[:, :, None, None]
 
 
 def conv_transpose2d(data, p, f, out_shape):
@@ -160,14 +192,10 @@ def disparity_to_depth(data, p, f, out_shape):
     return 1 / (far + (near - far) * data[0])
 
 
-def preprocess(data, p, f, out_shape):
-    mean, std = (torch.tensor([single(v) for v in f[key]], dtype=torch.float64).reshape(1, -1, 1, 1) for key in ("mean", "std"))
-    return (data[0] / 255 - mean) / std
-
-
 OPS = {
     "Conv2d": conv2d, "ConvTranspose2d": conv_transpose2d, "Linear": linear, "BatchNorm": batch_norm, "Pool": pool,
-    "BoxFilter": box_filter, "GuidedFilter": guided_filter, "DisparityToDepth": disparity_to_depth, "Preprocess": preprocess,
+    "BoxFilter": box_filter, "GuidedFilter": guided_filter, "DisparityToDepth": disparity_to_depth, "Preprocess": lambda data, p, f, out: normalise(data[0], f),
+    "ChannelGate": channel_gate,
     "Activation": lambda data, p, f, out: activate(data[0], f),
     "GlobalMean": lambda data, p, f, out: F.adaptive_avg_pool2d(data[0], 1),
     "Add": lambda data, p, f, out: activate(data[0] + data[1], f["activation"]),

@@ -45,6 +45,8 @@ std::vector<Case> cases_for<ConvTranspose2d>();
 template <>
 std::vector<Case> cases_for<Linear>();
 template <>
+std::vector<Case> cases_for<ChannelGate>();
+template <>
 std::vector<Case> cases_for<BatchNorm>();
 template <>
 std::vector<Case> cases_for<Activation>();
@@ -79,10 +81,9 @@ std::vector<Case> cases_for<Preprocess>();
 template <>
 std::vector<Case> cases_for<DisparityToDepth>();
 
-// Convolutions of enlarged maps, their products taken at the small size: for backends with the fusion `products`.
-std::vector<Case> low_products_cases();
-// Convolutions that read photographs (u8) themselves: for backends with the fusion `preprocess`.
-std::vector<Case> photograph_cases();
+// Convolutions with what only some backends take on (engine/passes/passes.hpp, Fusions): photographs (u8) as sources,
+// products at the small size, prologues, gates and addends where results are stored, pixel shuffles, branches.
+std::vector<Case> fused_cases();
 
 // The tables of all alternatives of Op, in their order.
 std::vector<Case> all_cases();

@@ -16,7 +16,7 @@ Case conv(const std::string& name, Conv2d op, std::vector<Desc> sources, int out
   const Desc bias = Desc::dense({out_channels});
 
   Conv2d plain = op;  // without what depends on the output's shape
-  plain.gate = plain.residual = plain.bias = false;
+  plain.gate = plain.residual = plain.bias = plain.affine = plain.output_gate = false, plain.addend = {};
   std::vector<Desc> in = sources;
   in.push_back(weight);
   const Desc y = plain.infer(in);
@@ -24,8 +24,12 @@ Case conv(const std::string& name, Conv2d op, std::vector<Desc> sources, int out
   in = sources;
   if (op.gate) in.push_back(map(y.n(), channels, 1, 1));
   if (op.residual) in.push_back(y);
+  if (op.addend.mode != ResizeMode::none)  // a map of which the output is so many times as large, or about twice
+    in.push_back(op.addend.scale == Size2(0) ? map(y.n(), y.c(), (y.h() + 1) / 2, (y.w() + 1) / 2) : map(y.n(), y.c(), y.h() / op.addend.scale.h, y.w() / op.addend.scale.w));
+  if (op.output_gate) in.push_back(map(y.n(), out_channels, 1, 1));
   in.push_back(weight);
   if (op.bias) in.push_back(bias);
+  if (op.affine) in.insert(in.end(), 2, Desc::dense({channels}));
   return {"conv2d/" + name, op, in};
 }
 
@@ -35,8 +39,8 @@ Case transpose(const std::string& name, const ConvTranspose2d& op, const Desc& x
   return {"conv_transpose2d/" + name, op, in};
 }
 
-Source source(Resize resize, PadMode mode = PadMode::zeros) { return {resize, mode}; }
-Source source(PadMode mode) { return {{}, mode}; }
+Source source(Resize resize, PadMode mode = PadMode::zeros) { return {.resize = resize, .pad_mode = mode}; }
+Source source(PadMode mode) { return {.pad_mode = mode}; }
 Resize nearest(Size2 scale) { return {.mode = ResizeMode::nearest, .scale = scale}; }
 Resize bilinear(Size2 scale) { return {.mode = ResizeMode::bilinear, .scale = scale}; }
 Resize to_size(Size2 size, bool align_corners) {
@@ -234,8 +238,9 @@ Case conv_case(const std::string& name, Conv2d op, std::vector<Desc> sources, in
 }
 
 // Enlarged maps whose products are taken at their own size: the same sum, however it is made.
-std::vector<Case> low_products_cases() {
-  std::vector<Case> t;
+namespace {
+
+void add_low_products(std::vector<Case>& t) {
   const auto up = [](int h, int w, bool align) {
     Source s;
     s.resize = {.mode = ResizeMode::bilinear, .size = {h, w}, .align_corners = align};
@@ -265,13 +270,11 @@ std::vector<Case> low_products_cases() {
   lowered("no_padding", {.sources = {up(9, 8, false)}}, map(1, 4, 4, 4), 6, 3);
   lowered("asymmetric", {.padding = {3, 0, 1, 2}, .sources = {up(8, 9, false)}}, map(1, 5, 4, 3), 7, 3);
   lowered("of_one_pixel", {.padding = 2, .sources = {up(4, 6, true)}}, map(1, 6, 1, 1), 3, 5);
-  return t;
 }
 
-std::vector<Case> photograph_cases() {
+void add_photographs(std::vector<Case>& t) {
   const Source photo{.mean = {0.485f, 0.456f, 0.406f}, .std = {0.229f, 0.224f, 0.225f}};
   const Source reflected{.pad_mode = PadMode::reflect, .mean = {0.45f}, .std = {0.225f}};
-  std::vector<Case> t;
   const auto add = [&](const std::string& name, Conv2d op, std::vector<Desc> maps, int out, Size2 kernel) {
     maps[0].dtype = DType::u8;
     Case c = conv("photograph_" + name, std::move(op), std::move(maps), out, kernel);
@@ -285,6 +288,47 @@ std::vector<Case> photograph_cases() {
   add("reflect", {.padding = 1, .bias = true, .sources = {reflected}}, {map(1, 3, 6, 7)}, 5, 3);
   add("no_padding", {.sources = {photo}}, {map(1, 3, 5, 1)}, 3, 1);
   add("beside_a_map", {.padding = 2, .sources = {photo, {}}}, {map(1, 3, 6, 5), map(1, 9, 6, 5)}, 8, 5);
+}
+
+void add_prologues(std::vector<Case>& t) {
+  const Activation relu{ActivationKind::relu};
+  t.push_back(conv("affine_relu_1x1", {.affine = true, .input_activation = relu}, {map(2, 33, 5, 4)}, 16, 1));
+  t.push_back(conv("affine_relu_two_sources", {.bias = true, .sources = {{}, {}}, .affine = true, .input_activation = relu, .activation = relu}, {map(1, 16, 3, 7), map(1, 24, 3, 7)}, 48, 1));
+  t.push_back(conv("affine_stride_2", {.stride = 2, .affine = true}, {map(1, 8, 7, 6)}, 9, 1));
+  t.push_back(conv("affine_relu_padded", {.padding = 1, .affine = true, .input_activation = relu}, {map(1, 12, 5, 6)}, 8, 3));
+  t.push_back(conv("gate_hard_swish", {.bias = true, .gate = true, .input_activation = {ActivationKind::hard_swish}}, {map(2, 40, 4, 3)}, 24, 1));
+}
+
+// What is done where results are stored.
+void add_stores(std::vector<Case>& t) {
+  const Activation relu{ActivationKind::relu};
+  t.push_back(conv("output_gate", {.bias = true, .output_gate = true}, {map(2, 17, 4, 5)}, 33, 1));
+  t.push_back(conv("output_gate_residual", {.padding = 1, .residual = true, .output_gate = true, .activation = relu}, {map(2, 16, 5, 6)}, 32, 3));
+  t.push_back(conv("addend_x2_c1", {.padding = 1, .bias = true, .addend = bilinear(2)}, {map(2, 24, 6, 10)}, 1, 3));
+  t.push_back(conv("addend_to_size_align", {.bias = true, .addend = to_size({7, 9}, true), .activation = relu}, {map(1, 16, 7, 9)}, 33, 1));
+  t.push_back(conv("addend_and_residual", {.padding = 1, .residual = true, .addend = to_size({5, 8}, false), .activation = relu}, {map(2, 8, 5, 8)}, 40, 3));
+  t.push_back(conv("addend_nearest", {.addend = nearest(2)}, {map(1, 8, 6, 4)}, 16, 1));
+  t.push_back(conv("shuffle_2", {.bias = true, .shuffle = 2, .activation = relu}, {map(2, 16, 3, 5)}, 32, 1));
+  t.push_back(conv("shuffle_2_c3", {.padding = 1, .shuffle = 2}, {map(1, 9, 4, 3)}, 12, 3));
+  t.push_back(conv("shuffle_4", {.bias = true, .shuffle = 4, .activation = relu}, {map(1, 24, 3, 4)}, 128, 1));
+  t.push_back(conv("shuffle_4_c1", {.shuffle = 4}, {map(2, 8, 2, 3)}, 16, 1));
+  t.push_back(conv("shuffle_residual", {.residual = true, .shuffle = 2, .activation = relu}, {map(1, 16, 3, 4)}, 64, 1));
+}
+
+// The sum of two convolutions as one: ResNet's downsample branch, RefineNet's sums.
+void add_branches(std::vector<Case>& t) {
+  const Source centre{.centre = true}, half{.stride = 2, .centre = true}, every_second{.stride = 2};
+  t.push_back(conv("branch_1x1_stride_2", {.bias = true, .sources = {{}, every_second}, .activation = {ActivationKind::relu}}, {map(2, 16, 5, 4), map(2, 24, 9, 8)}, 32, 1));
+  t.push_back(conv("branch_3x3_and_centre", {.padding = 1, .bias = true, .sources = {{}, half}, .activation = {ActivationKind::relu}}, {map(2, 16, 7, 6), map(2, 8, 14, 11)}, 24, 3));
+  t.push_back(conv("branch_centre_5x5", {.padding = 2, .sources = {{}, centre}}, {map(1, 3, 6, 7), map(1, 33, 6, 7)}, 9, 5));
+  t.push_back(conv("branch_all_centres", {.padding = 1, .sources = {centre, centre}}, {map(1, 8, 4, 5), map(1, 5, 4, 5)}, 6, 3));
+}
+
+}  // namespace
+
+std::vector<Case> fused_cases() {
+  std::vector<Case> t;
+  add_low_products(t), add_photographs(t), add_prologues(t), add_stores(t), add_branches(t);
   return t;
 }
 
@@ -333,6 +377,30 @@ std::vector<Case> cases_for<ConvTranspose2d>() {
                 map(1, 8, 4, 4), 6, 4),
       transpose("sigmoid", {.stride = 2, .padding = 1, .bias = true, .activation = {ActivationKind::sigmoid}},
                 map(1, 8, 4, 4), 1, 4),
+  };
+}
+
+template <>
+std::vector<Case> cases_for<ChannelGate>() {
+  const auto gate = [](const std::string& name, const ChannelGate& op, std::vector<Desc> maps, std::int64_t hidden, std::int64_t out, bool as_conv = false) {
+    std::int64_t channels = 0;
+    for (const Desc& x : maps) channels += x.c();
+    const auto weight = [&](std::int64_t o, std::int64_t c) { return as_conv ? Desc::dense({o, c, 1, 1}) : Desc::dense({o, c}); };
+    const auto layer = [&](std::int64_t o, std::int64_t c) {
+      maps.push_back(weight(o, c));
+      if (op.bias) maps.push_back(Desc::dense({o}));
+    };
+    layer(hidden, channels), layer(out, hidden);
+    return Case{"channel_gate/" + name, op, maps};
+  };
+  const Activation relu{ActivationKind::relu}, sigmoid{ActivationKind::sigmoid}, hard{ActivationKind::hard_sigmoid};
+  return {
+      gate("c16", {.squeeze_activation = relu, .activation = sigmoid}, {map(1, 16, 5, 7)}, 4, 16),
+      gate("bias_batch_3", {.bias = true, .squeeze_activation = relu, .activation = sigmoid}, {map(3, 33, 4, 3)}, 5, 33),
+      gate("as_conv_hard", {.bias = true, .squeeze_activation = relu, .activation = hard}, {map(2, 72, 9, 8)}, 24, 72, true),
+      gate("three_maps", {.squeeze_activation = relu, .activation = sigmoid}, {map(2, 8, 3, 4), map(2, 31, 6, 8), map(2, 1, 12, 16)}, 10, 40),
+      gate("composed", {.bias = true, .squeeze_activation = relu, .activation = sigmoid}, {map(1, 64, 17, 23)}, 16, 256),
+      gate("map_1x1", {.activation = hard}, {map(1, 3, 1, 1)}, 1, 3),
   };
 }
 

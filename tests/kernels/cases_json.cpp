@@ -32,6 +32,7 @@ TEST_CASE("the case tables go to the file that FATHOM_CASES names", "[.print_cas
   const char* path = std::getenv("FATHOM_CASES");
   if (!path) return;  // selected by a filter that only excludes others
   std::ofstream file(path);
-  for (const fathom::test::Case& c : fathom::test::all_cases()) file << fathom::test::to_json(c) << '\n';
+  for (const auto& table : {fathom::test::all_cases(), fathom::test::fused_cases()})
+    for (const fathom::test::Case& c : table) file << fathom::test::to_json(c) << '\n';
   REQUIRE(file.good());
 }

@@ -23,10 +23,11 @@ constexpr double tolerance = 2e-6;
 // The tables, and what only these kernels care about: larger maps, shared out to threads and cut into strips.
 std::vector<Case> cases() {
   std::vector<Case> list = all_cases();
-  for (Case& c : low_products_cases()) list.push_back(std::move(c));
+  for (Case& c : fused_cases())
+    if (const auto* conv = std::get_if<Conv2d>(&c.op); conv->low_products) list.push_back(std::move(c));
   const auto map = [](std::int64_t c, std::int64_t h, std::int64_t w) { return Desc::nhwc(1, c, h, w); };
-  const Source twice{{.mode = ResizeMode::nearest, .scale = 2}, PadMode::reflect}, reflect{{}, PadMode::reflect};
-  const Source blended{{.mode = ResizeMode::bilinear, .scale = 2}, PadMode::replicate};
+  const Source twice{.resize = {.mode = ResizeMode::nearest, .scale = 2}, .pad_mode = PadMode::reflect}, reflect{.pad_mode = PadMode::reflect};
+  const Source blended{.resize = {.mode = ResizeMode::bilinear, .scale = 2}, .pad_mode = PadMode::replicate};
   list.push_back(
       {"conv2d/cpu_fse",
        Conv2d{.bias = true, .sources = {twice, {}, {}}, .gate = true, .activation = {ActivationKind::relu}},

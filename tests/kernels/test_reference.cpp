@@ -15,6 +15,12 @@ using namespace fathom::test;
 
 namespace {
 
+std::vector<Case> every_case() {
+  std::vector<Case> list = all_cases();
+  for (Case& c : fused_cases()) list.push_back(std::move(c));
+  return list;
+}
+
 bool same_bits(const std::vector<float>& a, const std::vector<float>& b) {
   return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0;
 }
@@ -23,7 +29,7 @@ bool same_bits(const std::vector<float>& a, const std::vector<float>& b) {
 
 TEST_CASE("case names are unique", "[kernels]") {
   std::set<std::string> names;
-  for (const Case& c : all_cases()) {
+  for (const Case& c : every_case()) {
     INFO(c.name);
     CHECK(names.insert(c.name).second);
   }
@@ -31,7 +37,7 @@ TEST_CASE("case names are unique", "[kernels]") {
 
 TEST_CASE("reference: every case runs between sentinels and says what it is", "[kernels]") {
   ReferenceBackend backend;
-  for (const Case& c : all_cases()) {
+  for (const Case& c : every_case()) {
     INFO(c.name);
     const RunResult r = run_case(c, backend);
     CHECK(r.step.name == c.name);
@@ -48,7 +54,7 @@ TEST_CASE("reference: every case runs between sentinels and says what it is", "[
 
 TEST_CASE("reference: channel slices of wider tensors give the same bits", "[kernels]") {
   ReferenceBackend backend;
-  for (const Case& c : all_cases()) {
+  for (const Case& c : every_case()) {
     INFO(c.name);
     CHECK(same_bits(run_case(c, backend).values, run_case(c, backend, {.lead = 3, .tail = 2}).values));
   }
@@ -57,7 +63,7 @@ TEST_CASE("reference: channel slices of wider tensors give the same bits", "[ker
 TEST_CASE("reference: in place gives the same bits", "[kernels]") {
   ReferenceBackend backend;
   int runs = 0;
-  for (const Case& c : all_cases())
+  for (const Case& c : every_case())
     for (int k : in_place_inputs(c)) {
       INFO(c.name << " on input " << k);
       CHECK(same_bits(run_case(c, backend).values, run_case(c, backend, {.in_place = k}).values));
@@ -68,7 +74,7 @@ TEST_CASE("reference: in place gives the same bits", "[kernels]") {
 
 TEST_CASE("reference: three images at once are three times one image", "[kernels]") {
   ReferenceBackend backend;
-  for (const Case& c : all_cases()) {
+  for (const Case& c : every_case()) {
     if (const auto* slice = std::get_if<Slice>(&c.op); slice && slice->axis == 0) continue;  // it chooses among images
     INFO(c.name);
     const Case three = with_batch(c, 3), one = with_batch(c, 1);
@@ -98,7 +104,7 @@ TEST_CASE("reference: PyTorch's numbers", "[kernels]") {
   double largest = 0;
   std::set<std::string> unused;
   for (const TensorEntry& entry : golden->entries()) unused.insert(entry.name);
-  for (const Case& c : all_cases()) {
+  for (const Case& c : every_case()) {
     INFO(c.name << ": if the case is new or was changed, run tests/golden/make_op_goldens.py");
     const TensorEntry* entry = golden->find(c.name);
     if (!entry) {

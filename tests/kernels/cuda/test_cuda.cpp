@@ -9,7 +9,7 @@ namespace {
 
 std::vector<Case> cases() {
   std::vector<Case> list = all_cases();
-  for (Case& c : photograph_cases()) list.push_back(std::move(c));
+  for (Case& c : fused_cases()) list.push_back(std::move(c));
   return list;
 }
 
