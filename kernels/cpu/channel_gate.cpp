@@ -8,11 +8,14 @@ Step prepare(const ChannelGate& op, const NodeIo& io, CpuBackend& backend) {
   constexpr std::size_t most_maps = 16;
   const std::size_t count = op.maps(io.in.size());
   if (count > most_maps)
-    throw Error(ErrorKind::unsupported, "ChannelGate '" + io.name + "' on the CPU takes at most 16 maps, got " + std::to_string(count));
+    throw Error(ErrorKind::unsupported,
+                "ChannelGate '" + io.name + "' on the CPU takes at most 16 maps, got " + std::to_string(count));
   const Operand& squeeze = io.in[count];
   const std::int64_t n = io.out.desc.n(), hidden = squeeze.desc.extent[0], channels = squeeze.desc.extent[1];
   // Ids of its own: the maps, then their means side by side, the hidden layer and the gate; each mean is a slice.
-  const auto vector = [&](std::size_t id, std::int64_t c) { return Operand{static_cast<int>(id), Desc::nhwc(n, c, 1, 1), io.name, nullptr}; };
+  const auto vector = [&](std::size_t id, std::int64_t c) {
+    return Operand{static_cast<int>(id), Desc::nhwc(n, c, 1, 1), io.name, nullptr};
+  };
   const Operand means = vector(count, channels), middle = vector(count + 1, hidden);
   Operand gate = io.out;
   gate.id = static_cast<int>(count) + 2;

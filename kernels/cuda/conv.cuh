@@ -13,10 +13,21 @@ namespace fathom::gpu {
 
 // ---- what a kernel receives
 
+// The bilinear value of a map between four pixels that lie in it.
+__device__ inline float sample(const AnyMap& x, int n, int c, const Place& row, const Place& column) {
+  const auto along = [&](int h) {
+    const float left = x.load(n, c, h, column.low);
+    return column.t == 0 ? left : (1 - column.t) * left + column.t * x.load(n, c, h, column.high);
+  };
+  const float above = along(row.low);
+  return row.t == 0 ? above : (1 - row.t) * above + row.t * along(row.high);
+}
+
 // One source: resized, padded, and joined to the others from channel `first` on.
 struct ConvSource {
   AnyMap x;
   int first = 0, channels = 0;
+  bool centre = false;            // read by the middle of the kernel only
   Axis rows, columns;             // of the convolution's input before padding, in x
   float scale[4] = {1, 1, 1, 1};  // of a photograph (u8) by channel: (x / 255 - mean) / std = scale x + shift
   float shift[4] = {};
@@ -24,16 +35,8 @@ struct ConvSource {
   // Channel c of this source, at those places.
   __device__ float load(int n, int c, const Place& row, const Place& column) const {
     if (row.low < 0 || column.low < 0) return 0;
-    const float above = blend(x.load(n, c, row.low, column.low), x, n, c, row.low, column);
-    if (x.dtype == DType::u8) return scale[c] * above + shift[c];
-    if (row.t == 0) return above;
-    const float below = blend(x.load(n, c, row.high, column.low), x, n, c, row.high, column);
-    return (1 - row.t) * above + row.t * below;
-  }
-
- private:
-  static __device__ float blend(float left, const AnyMap& x, int n, int c, int row, const Place& column) {
-    return column.t == 0 ? left : (1 - column.t) * left + column.t * x.load(n, c, row, column.high);
+    const float value = sample(x, n, c, row, column);
+    return x.dtype == DType::u8 ? scale[c] * value + shift[c] : value;
   }
 };
 
@@ -49,11 +52,46 @@ struct ConvGeometry {
 
 inline constexpr int kMaxSources = 16;
 
+// What happens to an input before the padding: input_activation(gate * (scale x + shift)).
+struct ConvPrologue {
+  bool has_gate = false;
+  AnyMap gate;                                     // (N, C, 1, 1)
+  const float *scale = nullptr, *shift = nullptr;  // (C); null: none
+  Activation activation;
+
+  __device__ float operator()(int n, int c, float x) const {
+    if (scale) x = scale[c] * x + shift[c];
+    if (has_gate) x *= gate.load(n, c, 0, 0);
+    return activation.kind == ActivationKind::none ? x : apply(activation, x);
+  }
+};
+
+// What happens to a sum where it is stored: act(shuffle((sum + bias) * gate) + residual + resize(addend)).
+struct ConvEpilogue {
+  const float* bias = nullptr;  // (O); null: none
+  bool has_gate = false, has_residual = false, has_addend = false;
+  AnyMap gate, residual, addend, y;  // the residual may lie where y does
+  Axis rows, columns;                // of y in the addend
+  int shuffle = 1;
+  Activation activation;
+
+  // Channel o of the convolution at (i, j).
+  __device__ void store(int n, int o, int i, int j, float sum) const {
+    if (bias) sum += bias[o];
+    if (has_gate) sum *= gate.load(n, o, 0, 0);
+    const int square = shuffle * shuffle, c = o / square;
+    const int h = i * shuffle + o % square / shuffle, w = j * shuffle + o % shuffle;
+    if (has_residual) sum += residual.load(n, c, h, w);
+    if (has_addend) sum += sample(addend, n, c, rows.place(h), columns.place(w));
+    y.store(n, c, h, w, apply(activation, sum));
+  }
+};
+
 struct ConvMaps {
   int sources = 0;
-  bool has_gate = false, has_residual = false;
   ConvSource source[kMaxSources];
-  AnyMap gate, residual, y;  // the residual may lie where y does
+  ConvPrologue prologue;
+  ConvEpilogue epilogue;
 };
 
 // ---- what a launcher works with
@@ -67,7 +105,7 @@ struct ConvTask {
   bool residual_in_y;  // the output reuses the residual's memory
 
   ConvTask(const Conv2d& op, const NodeIo& io, CudaBackend& backend);
-  // One source as it is, padded with zeros or not at all; no photograph.
+  // One source as it is, padded with zeros or not at all; no photograph, no prologue.
   bool plain() const;
   // Why not all maps (sources, residual, output) are halves or all float32; empty: they are.
   std::string types_differ() const;
@@ -76,6 +114,8 @@ struct ConvTask {
   // The bias by output channel in device memory; null: none (or planning). With `stored`, always there, and filled up
   // with zeros to so many.
   std::shared_ptr<const float> bias(int stored = 0) const;
+  // Nothing but a bias, a residual and an activation where sums are stored.
+  bool plain_epilogue() const;
 };
 
 // The operands with the addresses of a run. Kept in Step::run.
@@ -85,8 +125,9 @@ class ConvOperands {
   ConvMaps at(const RunArgs& args) const;
 
  private:
-  ConvMaps maps_;              // all but the addresses
-  std::vector<Operand> data_;  // sources, gate, residual, y
+  ConvMaps maps_;              // all but the addresses of a run
+  std::vector<Operand> data_;  // sources, gate, residual, addend, the output's gate, y
+  std::shared_ptr<const float> bias_, scale_, shift_;
 };
 
 // A choice: fits says why not (empty: it may), build fills in the step.

@@ -23,11 +23,12 @@ ConvTask::ConvTask(const Conv2d& op, const NodeIo& io, CudaBackend& backend)
     : op(op), io(io), backend(backend), role(op.inputs(io.inputs())), residual_in_y(false) {
   ConvGeometry& g = geometry;
   for (std::size_t k = 0; k < role.sources.size(); ++k) {
-    const Desc resized = op.sources[k].resize.infer(Descs(&role.sources[k].desc, 1));
+    const Desc resized = op.sources[k].infer(Descs(&role.sources[k].desc, 1));
     g.c += static_cast<int>(resized.c()), g.h = static_cast<int>(resized.h()), g.w = static_cast<int>(resized.w());
   }
   const Desc &w = role.weight.desc, &y = io.out.desc;
-  g.o = static_cast<int>(y.c()), g.oh = static_cast<int>(y.h()), g.ow = static_cast<int>(y.w());
+  g.o = static_cast<int>(w.extent[0]);
+  g.oh = static_cast<int>(y.h()) / op.shuffle, g.ow = static_cast<int>(y.w()) / op.shuffle;
   g.kh = static_cast<int>(w.extent[2]), g.kw = static_cast<int>(w.extent[3]);
   g.stride_h = op.stride.h, g.stride_w = op.stride.w, g.top = op.padding.top, g.left = op.padding.left;
   g.dilation_h = op.dilation.h, g.dilation_w = op.dilation.w, g.groups = op.groups;
@@ -36,8 +37,13 @@ ConvTask::ConvTask(const Conv2d& op, const NodeIo& io, CudaBackend& backend)
 
 bool ConvTask::plain() const {
   const Source& s = op.sources.front();
-  return op.sources.size() == 1 && !op.gate && s.resize.mode == ResizeMode::none && s.mean.empty() &&
+  return op.sources.size() == 1 && !op.gate && !op.affine && op.input_activation.kind == ActivationKind::none &&
+         s.resize.mode == ResizeMode::none && s.stride == Size2(1) && !s.centre && s.mean.empty() &&
          (s.pad_mode == PadMode::zeros || !op.padding.any());
+}
+
+bool ConvTask::plain_epilogue() const {
+  return op.addend.mode == ResizeMode::none && !op.output_gate && op.shuffle == 1;
 }
 
 std::string ConvTask::types_differ() const {
@@ -80,8 +86,10 @@ ConvOperands::ConvOperands(const ConvTask& task) {
     s.x = map(sources[k]);
     s.first = k == 0 ? 0 : maps_.source[k - 1].first + maps_.source[k - 1].channels;
     s.channels = static_cast<int>(x.c());
-    s.rows = Axis(how, x.h(), task.geometry.h);
-    s.columns = Axis(how, x.w(), task.geometry.w);
+    s.centre = how.centre;
+    const Desc resized = how.resize.infer(Descs(&x, 1));
+    s.rows = Axis(how, x.h(), resized.h(), how.stride.h);
+    s.columns = Axis(how, x.w(), resized.w(), how.stride.w);
     if (how.mean.empty()) continue;
     if (x.c() > 4) refuse(task.io, "photograph '" + sources[k].name + "' has more than 4 channels");
     for (std::size_t c = 0; c < static_cast<std::size_t>(x.c()); ++c) {
@@ -90,10 +98,32 @@ ConvOperands::ConvOperands(const ConvTask& task) {
     }
   }
   maps_.sources = static_cast<int>(sources.size());
-  maps_.has_gate = task.role.gate, maps_.has_residual = task.role.residual;
-  if (task.role.gate) maps_.gate = map(*task.role.gate);
-  if (task.role.residual) maps_.residual = map(*task.role.residual);
-  maps_.y = map(task.io.out);
+  const auto& role = task.role;
+  const auto optional = [&](const Operand* o, bool& has, AnyMap& to) {
+    if ((has = o != nullptr)) to = map(*o);
+  };
+  const auto vector = [&](const Operand* o) {
+    return !o ? nullptr
+              : packed<float>(task.backend, *o, "it is", o->desc.elements(),
+                              [n = o->desc.elements()](const float* from, float* to) { std::copy_n(from, n, to); });
+  };
+  ConvPrologue& before = maps_.prologue;
+  ConvEpilogue& after = maps_.epilogue;
+  optional(role.gate, before.has_gate, before.gate);
+  optional(role.residual, after.has_residual, after.residual);
+  optional(role.addend, after.has_addend, after.addend);
+  optional(role.output_gate, after.has_gate, after.gate);
+  const Desc& y = task.io.out.desc;
+  if (role.addend) {
+    const Source how{.resize = task.op.addend};
+    after.rows = Axis(how, role.addend->desc.h(), y.h());
+    after.columns = Axis(how, role.addend->desc.w(), y.w());
+  }
+  after.y = map(task.io.out);
+  bias_ = task.bias(), scale_ = vector(role.scale), shift_ = vector(role.shift);
+  after.bias = bias_.get(), before.scale = scale_.get(), before.shift = shift_.get();
+  before.activation = task.op.input_activation, after.activation = task.op.activation;
+  after.shuffle = task.op.shuffle;
 }
 
 ConvMaps ConvOperands::at(const RunArgs& args) const {
@@ -101,9 +131,12 @@ ConvMaps ConvOperands::at(const RunArgs& args) const {
   auto operand = data_.begin();
   const auto bind = [&](AnyMap& map) { map.bytes.data = static_cast<unsigned char*>(args.data[(operand++)->id]); };
   for (int k = 0; k < maps.sources; ++k) bind(maps.source[k].x);
-  if (maps.has_gate) bind(maps.gate);
-  if (maps.has_residual) bind(maps.residual);
-  bind(maps.y);
+  if (maps.prologue.has_gate) bind(maps.prologue.gate);
+  ConvEpilogue& after = maps.epilogue;
+  if (after.has_residual) bind(after.residual);
+  if (after.has_addend) bind(after.addend);
+  if (after.has_gate) bind(after.gate);
+  bind(after.y);
   return maps;
 }
 

@@ -9,12 +9,13 @@ namespace {
 using namespace reference;
 
 // f(weight x + bias), all in double
-std::vector<double> dense(const View<const float, 4>& weight, const View<const float, 4>* bias, const std::vector<double>& x,
-                          const Activation& f) {
+std::vector<double> dense(const View<const float, 4>& weight, const View<const float, 4>* bias,
+                          const std::vector<double>& x, const Activation& f) {
   std::vector<double> y;
   for (std::int64_t o = 0; o < weight.extent[0]; ++o) {
     double sum = bias ? (*bias)(o, 0, 0, 0) : 0;
-    for (std::int64_t c = 0; c < weight.extent[1]; ++c) sum += static_cast<double>(weight(o, c, 0, 0)) * x[static_cast<std::size_t>(c)];
+    for (std::int64_t c = 0; c < weight.extent[1]; ++c)
+      sum += static_cast<double>(weight(o, c, 0, 0)) * x[static_cast<std::size_t>(c)];
     y.push_back(apply(f, sum));
   }
   return y;
@@ -44,7 +45,8 @@ Step prepare(const ChannelGate& op, const NodeIo& io, ReferenceBackend&) {
       }
       const std::vector<double> hidden = dense(p[0], op.bias ? &p[1] : nullptr, mean, op.squeeze_activation);
       const std::vector<double> gate = dense(p[op.bias ? 2 : 1], op.bias ? &p[3] : nullptr, hidden, op.activation);
-      for (std::size_t o = 0; o < gate.size(); ++o) y(n, static_cast<std::int64_t>(o), 0, 0) = static_cast<float>(gate[o]);
+      for (std::size_t o = 0; o < gate.size(); ++o)
+        y(n, static_cast<std::int64_t>(o), 0, 0) = static_cast<float>(gate[o]);
     }
   };
   return step;

@@ -1,9 +1,9 @@
 // y = act(shuffle((conv(pad(x'), w) + b) * output_gate) + residual + resize(addend))
 //   x' = input_activation(gate * (scale x + shift)), x = concat(source_k...)
 //
-// One image at a time. Its sources are first gathered into one map x (h, w, c), resized, scaled, gated and padded; then every
-// strip of 16 output positions copies what its windows see and multiplies it by the weights of one output channel after
-// another. Sums run in double, in the order channel, row, column of the weights.
+// One image at a time. Its sources are first gathered into one map x (h, w, c), resized, scaled, gated and padded; then
+// every strip of 16 output positions copies what its windows see and multiplies it by the weights of one output channel
+// after another. Sums run in double, in the order channel, row, column of the weights.
 #include <algorithm>
 #include <array>
 
@@ -62,16 +62,20 @@ void gather(const Gathered& x, std::int64_t first_channel, const View<const floa
 }
 
 // The same of a photograph: x = pad((source / 255 - mean[c]) / std[c])
-void gather(const Gathered& x, std::int64_t first_channel, const View<const std::uint8_t, 4>& photo, const MapTaps& taps,
-            const Source& source, std::int64_t n) {
-  const auto of = [](const std::vector<float>& list, std::int64_t c) { return list[list.size() == 1 ? 0 : static_cast<std::size_t>(c)]; };
+void gather(const Gathered& x, std::int64_t first_channel, const View<const std::uint8_t, 4>& photo,
+            const MapTaps& taps, const Source& source, std::int64_t n) {
+  const auto of = [](const std::vector<float>& list, std::int64_t c) {
+    return list[list.size() == 1 ? 0 : static_cast<std::size_t>(c)];
+  };
   for (std::size_t i = 0; i < taps.rows.size(); ++i)
     for (std::size_t j = 0; j < taps.cols.size(); ++j)
       for (std::int64_t c = 0; c < photo.extent[1]; ++c) {
         const Tap &row = taps.rows[i], &col = taps.cols[j];
         const bool outside = row.first < 0 || col.first < 0;
         x(static_cast<std::int64_t>(i), static_cast<std::int64_t>(j), first_channel + c) =
-            outside ? 0 : static_cast<float>((photo(n, c, row.first, col.first) / 255.0 - of(source.mean, c)) / of(source.std, c));
+            outside ? 0
+                    : static_cast<float>((photo(n, c, row.first, col.first) / 255.0 - of(source.mean, c)) /
+                                         of(source.std, c));
       }
 }
 
@@ -85,7 +89,9 @@ void copy_windows(double* window, const Gathered& x, const Geometry& g, std::int
     for (std::int64_t c = group * g.group_in; c < (group + 1) * g.group_in; ++c)
       for (std::int64_t a = 0; a < g.kernel_h; ++a)
         for (std::int64_t b = 0; b < g.kernel_w; ++b, cell += strip)
-          *cell = g.centre[static_cast<std::size_t>(c)] && (a != g.kernel_h / 2 || b != g.kernel_w / 2) ? 0 : x(top + a * g.dilation.h, left + b * g.dilation.w, c);
+          *cell = g.centre[static_cast<std::size_t>(c)] && (a != g.kernel_h / 2 || b != g.kernel_w / 2)
+                      ? 0
+                      : x(top + a * g.dilation.h, left + b * g.dilation.w, c);
   }
 }
 
@@ -137,9 +143,9 @@ Step prepare(const Conv2d& op, const NodeIo& io, ReferenceBackend&) {
   step.workspace_bytes = window_bytes + g.height * g.width * g.channels * static_cast<std::int64_t>(sizeof(float));
 
   step.run = [op, g, window_bytes, sources, taps, addend_taps, operands = io.in, weight_in = Input(role.weight),
-              bias_in = Input(role.bias), gate_in = Input(role.gate), scale_in = Input(role.scale), shift_in = Input(role.shift),
-              residual_in = Input(role.residual), addend_in = Input(role.addend), output_gate_in = Input(role.output_gate),
-              out = io.out](const RunArgs& args) {
+              bias_in = Input(role.bias), gate_in = Input(role.gate), scale_in = Input(role.scale),
+              shift_in = Input(role.shift), residual_in = Input(role.residual), addend_in = Input(role.addend),
+              output_gate_in = Input(role.output_gate), out = io.out](const RunArgs& args) {
     const View<const float, 4> weight = weight_in(args), bias = bias_in(args), output_gate = output_gate_in(args);
     const View<const float, 4> residual = residual_in(args), addend = addend_in(args);
     const Prologue prologue{op, gate_in(args), scale_in(args), shift_in(args)};
@@ -152,7 +158,9 @@ Step prepare(const Conv2d& op, const NodeIo& io, ReferenceBackend&) {
       const std::int64_t f = op.shuffle, c = o / (f * f);
       const std::int64_t i = at / g.out_w * f + o % (f * f) / f, j = at % g.out_w * f + o % f;
       if (residual_in) value += residual(n, c, i, j);
-      if (addend_in) value += sample(addend, n, c, addend_taps.rows[static_cast<std::size_t>(i)], addend_taps.cols[static_cast<std::size_t>(j)]);
+      if (addend_in)
+        value += sample(addend, n, c, addend_taps.rows[static_cast<std::size_t>(i)],
+                        addend_taps.cols[static_cast<std::size_t>(j)]);
       y(n, c, i, j) = static_cast<float>(apply(op.activation, value));
     };
 

@@ -11,7 +11,8 @@ Step begin(const Op& op, const NodeIo& io, Reuse reuse) {
   };
   const auto wanted = [&](std::size_t k) {
     const auto* conv = std::get_if<Conv2d>(&op);
-    const bool photograph = conv ? k < conv->sources.size() && !conv->sources[k].mean.empty() : std::holds_alternative<Preprocess>(op);
+    const bool photograph =
+        conv ? k < conv->sources.size() && !conv->sources[k].mean.empty() : std::holds_alternative<Preprocess>(op);
     return photograph ? DType::u8 : DType::f32;
   };
   for (std::size_t k = 0; k < io.in.size(); ++k)
