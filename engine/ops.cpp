@@ -314,7 +314,7 @@ std::vector<const char*> parameter_names(const Op& op) {
   const auto weight_and = [](bool bias) { return bias ? std::vector<const char*>{"weight", "bias"} : std::vector<const char*>{"weight"}; };
   if (const auto* o = std::get_if<Conv2d>(&op)) {
     std::vector<const char*> names = weight_and(o->bias);
-    if (o->affine) names.insert(names.end(), {"scale", "shift"});
+    if (o->affine) names.insert(names.end(), {"input_scale", "input_shift"});
     return names;
   }
   if (const auto* o = std::get_if<ChannelGate>(&op))

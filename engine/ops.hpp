@@ -114,7 +114,7 @@ struct Source {
 //   x' = input_activation(gate * (scale x + shift)), x = concat(source_k...); shuffle as in PixelShuffle
 //   data: one x per source, gate (N, C, 1, 1) if set, residual (shape of y) if set, addend (N, channels of y, any size)
 //     if its resize is set, output_gate (N, O, 1, 1) if set
-//   parameters: weight (O, C / groups, kh, kw), bias (O) if set, scale and shift (C) if affine
+//   parameters: weight (O, C / groups, kh, kw), bias (O) if set, input_scale and input_shift (C) if affine
 // As a network's builder writes it, it has one plain source and nothing else; the rest is filled in by passes.
 struct Conv2d {
   Size2 stride;

@@ -22,7 +22,7 @@ import torch.nn.functional as F
 import safetensors_io
 
 STRUCTURE = {"op", "name", "in", "out"}  # of a node; the rest are parameters and the op's fields
-PARAMETERS = ("weight", "bias", "running_mean", "running_var")
+PARAMETERS = ("weight", "bias", "input_scale", "input_shift", "excite_weight", "excite_bias", "running_mean", "running_var")
 
 
 class GraphError(ValueError):
@@ -88,21 +88,69 @@ def box_mean(x, radius):  # windows are clipped at the borders
 # Each op below: (parameters, data inputs, fields of the op's struct as keyword arguments) -> output.
 
 
+def normalise(x, mean=(0,), std=(1,)):  # a photograph, u8
+    y = x.float() / 255
+    if len(mean) == 1 and len(std) == 1:
+        return (y - mean[0]) / std[0]
+    vector = lambda values: torch.tensor(values, dtype=torch.float32, device=y.device).view(1, -1, 1, 1)  # noqa: E731
+    return (y - vector(mean)) / vector(std)
+
+
+def read_source(x, source):
+    x = normalise(x, source["mean"], source["std"]) if source.get("mean") else x
+    step = pair(source.get("stride", 1))
+    x = resize(x, **source.get("resize", {}))
+    return x if step == (1, 1) else x[:, :, :: step[0], :: step[1]]
+
+
+def weight_read(weight, parts, sources):
+    """The weight without what a source that only the middle of the kernel reads leaves out."""
+    if not any(source.get("centre") for source in sources):
+        return weight
+    kept, channel = torch.zeros_like(weight), 0
+    for part, source in zip(parts, sources):
+        rows = columns = slice(None)
+        if source.get("centre"):
+            rows, columns = weight.shape[2] // 2, weight.shape[3] // 2
+        channels = slice(channel, channel + part.shape[1])
+        kept[:, channels, rows, columns] = weight[:, channels, rows, columns]
+        channel = channels.stop
+    return kept
+
+
 def conv2d(
-    p, x, stride=1, padding=0, dilation=1, groups=1, sources=({},), gate=False, residual=False, activation="none",
+    p, x, stride=1, padding=0, dilation=1, groups=1, sources=({},), gate=False, affine=False, input_activation="none",
+    residual=False, addend={}, output_gate=False, shuffle=1, activation="none",
     low_products=False,  # how the sum is made, not what it is
 ):
     (*data,) = x
-    addend = data.pop() if residual else None
+    output_factor = data.pop() if output_gate else None
+    resized = resize(data.pop(), **addend) if addend.get("mode", "none") != "none" else None
+    added = data.pop() if residual else None
     factor = data.pop() if gate else None
     padding, modes = four(padding), [source.get("pad_mode", "zeros") for source in sources]
-    parts = [resize(part, **source.get("resize", {})) for part, source in zip(data, sources)]
+    parts = [read_source(part, source) for part, source in zip(data, sources)]
+    weight = weight_read(p.weight, parts, sources)
+    if affine or factor is not None or input_activation != "none":
+        y = torch.cat(parts, 1)
+        y = y * p.input_scale[:, None, None] + p.input_shift[:, None, None] if affine else y
+        y = activate(y if factor is None else y * factor, input_activation)
+        parts = y.split([part.shape[1] for part in parts], 1)
     if set(modes) != {"zeros"} or symmetric(padding) is None:
         parts, padding = [pad(part, padding, mode) for part, mode in zip(parts, modes)], (0,) * 4
     y = torch.cat(parts, 1) if len(parts) > 1 else parts[0]
-    y = y if factor is None else y * factor
-    y = F.conv2d(y, p.weight, p.bias, pair(stride), symmetric(padding), pair(dilation), groups)
-    return activate(y if addend is None else y + addend, activation)
+    y = F.conv2d(y, weight, p.bias, pair(stride), symmetric(padding), pair(dilation), groups)
+    y = y if output_factor is None else y * output_factor
+    y = F.pixel_shuffle(y, shuffle) if shuffle > 1 else y
+    for more in (added, resized):
+        y = y if more is None else y + more
+    return activate(y, activation)
+
+
+def channel_gate(p, x, squeeze_activation="none", activation="none"):
+    y = torch.cat([part.mean((2, 3)) for part in x], 1)
+    y = activate(F.linear(y, p.weight.flatten(1), p.bias), squeeze_activation)
+    return activate(F.linear(y, p.excite_weight.flatten(1), p.excite_bias), activation)[:, :, None, None]
 
 
 def conv_transpose2d(p, x, stride=1, padding=0, output_padding=0, dilation=1, groups=1, activation="none"):
@@ -150,14 +198,6 @@ def guided_filter(p, x, radius=4, eps=1e-2):
     )
 
 
-def preprocess(p, x, mean=(0,), std=(1,)):
-    y = x[0].float() / 255
-    if len(mean) == 1 and len(std) == 1:
-        return (y - mean[0]) / std[0]
-    vector = lambda values: torch.tensor(values, dtype=torch.float32, device=y.device).view(1, -1, 1, 1)  # noqa: E731
-    return (y - vector(mean)) / vector(std)
-
-
 def disparity_to_depth(p, x, min_depth=0.1, max_depth=100.0):
     return 1 / (1 / max_depth + (1 / min_depth - 1 / max_depth) * x[0])
 
@@ -166,6 +206,7 @@ OPS = {
     "Conv2d": conv2d,
     "ConvTranspose2d": conv_transpose2d,
     "Linear": linear,
+    "ChannelGate": channel_gate,
     "BatchNorm": batch_norm,
     "Activation": activation_op,
     "Pool": pool,
@@ -181,7 +222,7 @@ OPS = {
     "Reshape": lambda p, x, c=1, h=1, w=1: x[0].reshape(x[0].shape[0], c, h, w),
     "BoxFilter": lambda p, x, radius=1: box_mean(x[0], radius),
     "GuidedFilter": guided_filter,
-    "Preprocess": preprocess,
+    "Preprocess": lambda p, x, mean=(0,), std=(1,): normalise(x[0], mean, std),
     "DisparityToDepth": disparity_to_depth,
 }
 OWN_RESULT = {
@@ -255,7 +296,7 @@ class GraphModule(torch.nn.Module):
         for entry, image in zip(self.inputs, images):
             picture = entry.get("dtype") == "u8"  # its name stands for the normalised picture
             values[entry["name"]] = (
-                preprocess(None, [image], entry.get("mean", [0]), entry.get("std", [1])) if picture else image
+                normalise(image, entry.get("mean", [0]), entry.get("std", [1])) if picture else image
             )
         for node, finished in zip(self.nodes, self.finished):
             sources, result = node.source

@@ -51,11 +51,11 @@ struct Epilogue {
 
   __device__ void finish(Vec8 v, int n, int c, int h, int w) const {
     if (conv.bias) add(v, load_vec_readonly<8>(conv.bias + c));
-    if (conv.maps.has_residual)
-      add(v, ChannelMap{conv.maps.residual, conv.residual_stored, conv.residual_wide}.load(n, c, h, w));
+    if (conv.maps.epilogue.has_residual)
+      add(v, ChannelMap{conv.maps.epilogue.residual, conv.residual_stored, conv.residual_wide}.load(n, c, h, w));
 #pragma unroll
     for (int i = 0; i < 8; ++i) v[i] = c + i < conv.channels ? apply(conv.activation, v[i]) : 0;
-    ChannelMap{conv.maps.y, conv.y_stored, conv.y_wide}.store(n, c, h, w, v);
+    ChannelMap{conv.maps.epilogue.y, conv.y_stored, conv.y_wide}.store(n, c, h, w, v);
   }
   static __device__ void add(Vec8& v, const Vec8& other) {
 #pragma unroll

@@ -23,7 +23,7 @@ __device__ inline void stage_gate(const ConvCore& conv, int image, float* gate) 
   for (int k = 0; k < conv.maps.sources; ++k) {
     const ConvSource& s = conv.maps.source[k];
     for (int i = static_cast<int>(threadIdx.x); i < conv.load[k].planes * kPlane; i += Product::Shape::kThreads)
-      gate[conv.load[k].first_plane * kPlane + i] = i < s.channels ? conv.maps.gate.load(image, s.first + i, 0, 0) : 0;
+      gate[conv.load[k].first_plane * kPlane + i] = i < s.channels ? conv.maps.prologue.gate.load(image, s.first + i, 0, 0) : 0;
   }
 }
 
@@ -60,7 +60,7 @@ __global__ void __launch_bounds__(Product::Shape::kThreads,
   const ConvTiling& t = conv.tiling;
   const BlockPlace block(t);
   const PlaceTables tables(t, shared);
-  float* const gate = conv.maps.has_gate ? reinterpret_cast<float*>(shared + t.gate_offset) : nullptr;
+  float* const gate = conv.maps.prologue.has_gate ? reinterpret_cast<float*>(shared + t.gate_offset) : nullptr;
   unsigned char* const ring = shared + t.ring_offset;
   tables.fill(conv, block);
   if (gate) stage_gate<Product>(conv, block.image, gate);

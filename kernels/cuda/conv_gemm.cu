@@ -134,6 +134,10 @@ SourceLoad load_of(const Desc& x, const Source& source, Arithmetic arithmetic) {
 
 std::string fits_gemm(const ConvTask& task) {
   if (task.op.groups > 1) return "groups";
+  if (task.op.affine || task.op.input_activation.kind != ActivationKind::none) return "a norm or an activation of its input";
+  if (!task.plain_epilogue()) return "an addend, a gate or a pixel shuffle of its output";
+  for (const Source& s : task.op.sources)
+    if (s.centre || s.stride != Size2(1)) return "a source of its own stride or kernel";
   if (task.backend.precision() == Precision::tf32) return "TF32 is not served yet";
   return {};
 }
@@ -180,7 +184,8 @@ void build_gemm(const ConvTask& task, Step& step, int only) {
     if (flat.rows) {
       for (int k = 0; k < now.maps.sources; ++k) {
         ConvSource& s = now.maps.source[k];
-        s.rows.in = s.rows.out = 1, s.columns.in = s.columns.out = core.outputs_w;
+        s.rows.in = s.rows.out = s.rows.every = 1;
+          s.columns.in = s.columns.out = s.columns.every = core.outputs_w;
       }
     }
     now.partial = reinterpret_cast<float*>(args.workspace), now.counters = args.counters;

@@ -98,7 +98,7 @@ def conv2d(data, p, f, out_shape):
         step = pair(source.get("stride", 1))
         x = x[:, :, ::step[0], ::step[1]]
         if f["affine"]:
-            x = p["scale"][None, channels, None, None] * x + p["shift"][None, channels, None, None]
+            x = p["input_scale"][None, channels, None, None] * x + p["input_shift"][None, channels, None, None]
         if gate is not None:
             x = x * gate[:, channels]
         parts.append(pad(activate(x, f["input_activation"]), f["padding"], source.get("pad_mode", "zeros")))
