@@ -165,10 +165,6 @@ struct Conv2d {
     const T *weight_in = next(true), *bias_in = next(bias), *scale_in = next(affine), *shift_in = next(affine);
     return {in.first(sources.size()), gate_in, residual_in, addend_in, output_gate_in, *weight_in, bias_in, scale_in, shift_in};
   }
-  // Whether it adds nothing and rearranges nothing where results are stored: act(conv + b).
-  bool plain_epilogue() const {
-    return !residual && addend.mode == ResizeMode::none && !output_gate && shuffle == 1;
-  }
 };
 
 // The adjoint of Conv2d: y(n, o, i stride - padding + a dilation, ...) += x(n, c, i, ...) w(c, o, a, ...), then bias, act.

@@ -114,8 +114,8 @@ struct ConvTask {
   // The bias by output channel in device memory; null: none (or planning). With `stored`, always there, and filled up
   // with zeros to so many.
   std::shared_ptr<const float> bias(int stored = 0) const;
-  // Nothing but a bias, a residual and an activation where sums are stored.
-  bool plain_epilogue() const;
+  // What there is beyond sources, a gate, a bias, a residual and an activation; empty: nothing.
+  std::string extras() const;
 };
 
 // The operands with the addresses of a run. Kept in Step::run.

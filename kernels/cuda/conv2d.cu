@@ -42,8 +42,13 @@ bool ConvTask::plain() const {
          (s.pad_mode == PadMode::zeros || !op.padding.any());
 }
 
-bool ConvTask::plain_epilogue() const {
-  return op.addend.mode == ResizeMode::none && !op.output_gate && op.shuffle == 1;
+std::string ConvTask::extras() const {
+  if (op.affine || op.input_activation.kind != ActivationKind::none) return "a norm or an activation of its input";
+  if (op.addend.mode != ResizeMode::none || op.output_gate || op.shuffle != 1)
+    return "an addend, a gate or a pixel shuffle of its output";
+  for (const Source& s : op.sources)
+    if (s.centre || s.stride != Size2(1)) return "a source of its own stride or kernel";
+  return {};
 }
 
 std::string ConvTask::types_differ() const {

@@ -138,6 +138,7 @@ std::string fits_depthwise(const ConvTask& task) {
   if (g.stride_w > 1 && g.dilation_w > 1) return "stride and dilation at once";
   if (task.op.sources.size() > 1) return "several sources";
   if (task.op.gate) return "a gate";
+  if (const std::string extras = task.extras(); !extras.empty()) return extras;
   if (task.op.sources[0].resize.mode == ResizeMode::bilinear) return "a bilinear source";
   return task.types_differ();
 }

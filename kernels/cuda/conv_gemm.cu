@@ -134,10 +134,7 @@ SourceLoad load_of(const Desc& x, const Source& source, Arithmetic arithmetic) {
 
 std::string fits_gemm(const ConvTask& task) {
   if (task.op.groups > 1) return "groups";
-  if (task.op.affine || task.op.input_activation.kind != ActivationKind::none) return "a norm or an activation of its input";
-  if (!task.plain_epilogue()) return "an addend, a gate or a pixel shuffle of its output";
-  for (const Source& s : task.op.sources)
-    if (s.centre || s.stride != Size2(1)) return "a source of its own stride or kernel";
+  if (const std::string extras = task.extras(); !extras.empty()) return extras;
   if (task.backend.precision() == Precision::tf32) return "TF32 is not served yet";
   return {};
 }

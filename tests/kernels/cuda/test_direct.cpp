@@ -95,7 +95,7 @@ TEST_CASE("cuda: every choice of Conv2d is taken by some case", "[cuda]") {
       if (takes(prepare(std::get<Conv2d>(c.op), io, cuda), choice)) taken.insert(choice);
   };
   std::vector<Case> all = cases_for<Conv2d>();
-  for (Case& c : photograph_cases()) all.push_back(std::move(c));
+  for (Case& c : fused_cases()) all.push_back(std::move(c));
   for (Direct& d : table()) all.push_back(std::move(d.c));
   for (const Case& c : all) prepare_case(c, false), prepare_case(c, true);
   for (const std::string& choice : conv_choices()) {
