@@ -252,6 +252,7 @@ std::string fits_head(const ConvTask& task) {
   if (g.kh != g.kw || (g.kw != 1 && g.kw != 3 && g.kw != 5)) return "kernel not 1x1, 3x3 or 5x5";
   if (g.stride_h > 1 || g.stride_w > 1 || g.dilation_h > 1 || g.dilation_w > 1) return "stride or dilation";
   if (task.op.gate) return "a gate";
+  if (const std::string extras = task.extras(); !extras.empty()) return extras;
   if (task.op.sources.size() > kMaxHeadSources) return "more than 8 sources";
   for (const Operand& x : task.role.sources)
     if (x.desc.dtype == DType::u8 || x.constant) return "a photograph or a constant";
