@@ -2,16 +2,16 @@
 #include <sys/resource.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cstdio>
-#include <cstring>
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <thread>
 
 #include "bench/accuracy.hpp"
-#include "engine/synthetic.hpp"
+#include "bench/batches.hpp"
+#include "bench/plot.hpp"
+#include "bench/workload.hpp"
 #include "models/architectures.hpp"
 #include "samples/cli.hpp"
 #include "samples/files.hpp"
@@ -41,102 +41,77 @@ void finish(const std::string& json_path, const Json& json) {
   if (!json_path.empty()) write_file(json_path, json.dump(1) + "\n");
 }
 
-std::vector<int> parse_batches(const std::string& text) {
-  std::vector<int> batches;
-  for (std::size_t at = 0; at < text.size();) {
-    std::size_t used = 0;
-    int batch = 0;
-    try {
-      batch = std::stoi(text.substr(at), &used);
-    } catch (const std::exception&) {
-      used = 0;
-    }
-    at += used;
-    if (!used || batch < 1 || batch > 65536 || (at < text.size() && text[at] != ',')) break;
-    batches.push_back(batch);
-    if (at++ == text.size()) return batches;
-  }
-  throw Error(ErrorKind::usage, "--batch is a list of whole numbers, as in 1,2,4, not '" + text + "'");
-}
+// ---- batches ----
 
-// Synthetic pictures for a network, and room for its primary output.
-class Workload {
+// --batch and --memory, as fps and memory have them.
+struct BatchFlags {
+  std::string batches = "1";
+  std::uint64_t memory_bytes = 0;  // 0: what the system has free
+
+  void add_to(CLI::App& app) {
+    app.add_option("--batch", batches, "1,2,4,...; max: the largest that fits into the memory");
+    app.add_option("--memory", memory_bytes, "for max, as in 24GB; else nine tenths of what is free")
+        ->transform(CLI::AsSizeValue(true))
+        ->check(CLI::PositiveNumber);
+  }
+};
+
+// Which batches are meant, once there is an engine.
+class Batches {
  public:
-  Workload(const Engine& engine, const Frame& frame) : frame_(frame), info_(engine.outputs(frame).at(0)) {
-    for (const TensorInfo& t : engine.inputs(frame)) {
-      std::vector<std::uint8_t> one = synthetic_image(frame.height, frame.width, t.name, static_cast<int>(t.shape[1]));
-      if (t.kind == "f32") {  // the same in [0, 1]
-        std::vector<float> values(one.size());
-        std::transform(one.begin(), one.end(), values.begin(),
-                       [](std::uint8_t v) { return static_cast<float>(v) / 255; });
-        one.resize(values.size() * sizeof(float));
-        std::memcpy(one.data(), values.data(), one.size());
-      }
-      std::vector<std::uint8_t>& all = pictures_.emplace_back();
-      for (int n = 0; n < frame.batch; ++n) all.insert(all.end(), one.begin(), one.end());
-    }
-    for (const auto& p : pictures_) in_.push_back(p.data());
-    out_.resize(static_cast<std::size_t>(info_.shape[0] * info_.shape[1] * info_.shape[2] * info_.shape[3]));
+  explicit Batches(const BatchFlags& flags) : list_(parse_batches(flags.batches)) {
+    if (std::find(list_.begin(), list_.end(), largest_that_fits) == list_.end()) return;
+    // A tenth of what is free is left to others.
+    limit_bytes_ = flags.memory_bytes ? static_cast<std::int64_t>(flags.memory_bytes) : free_memory_bytes() / 10 * 9;
   }
 
-  const std::string& output() const { return info_.name; }
-  void run(Session& session) {
-    const NamedOutput outputs[] = {{info_.name, out_.data()}};
-    session.run(frame_, in_, outputs);
+  std::int64_t limit_bytes() const { return limit_bytes_; }  // 0: `max` is not among them
+  EngineOptions raise_budget(EngineOptions options) const {
+    options.budget_bytes = std::max(options.budget_bytes, limit_bytes_);
+    return options;
+  }
+  std::vector<int> of(const Engine& engine) const {
+    std::vector<int> list = list_;
+    if (!limit_bytes_) return list;
+    const int largest = largest_batch_of(engine, limit_bytes_);
+    const Frame frame = engine.frame();
+    if (!largest)
+      throw Error(ErrorKind::memory, engine.network() + " at " + cli::size_text(frame.width, frame.height) +
+                                         ": not even one image fits into " + std::to_string(limit_bytes_ >> 20) +
+                                         " MiB; choose a smaller --size or more --memory");
+    std::replace(list.begin(), list.end(), largest_that_fits, largest);
+    return list;
   }
 
  private:
-  Frame frame_;
-  TensorInfo info_;
-  std::vector<std::vector<std::uint8_t>> pictures_;
-  std::vector<const void*> in_;
-  std::vector<float> out_;
+  std::vector<int> list_;
+  std::int64_t limit_bytes_ = 0;
 };
 
 // ---- fps ----
 
-struct Timing {
-  double median_ms = 0, p10_ms = 0, p90_ms = 0;
-  int runs = 0;
-};
-
-// At least `seconds` and five runs, after two that do not count.
-template <class Work>
-Timing time_runs(double seconds, Work&& work) {
-  using Clock = std::chrono::steady_clock;
-  work(), work();
-  std::vector<double> ms;
-  const Clock::time_point start = Clock::now();
-  while (ms.size() < 5 || std::chrono::duration<double>(Clock::now() - start).count() < seconds) {
-    const Clock::time_point before = Clock::now();
-    work();
-    ms.push_back(std::chrono::duration<double, std::milli>(Clock::now() - before).count());
-  }
-  std::sort(ms.begin(), ms.end());
-  const auto at = [&](double share) {
-    return ms[static_cast<std::size_t>(share * static_cast<double>(ms.size() - 1) + 0.5)];
-  };
-  return {at(0.5), at(0.1), at(0.9), static_cast<int>(ms.size())};
-}
-
 struct FpsFlags {
   cli::EngineFlags engine;
   std::vector<std::string> models;
-  std::string batches = "1", json;
+  BatchFlags batch;
+  std::string json, plot;
   double seconds = 1;
   bool unfused = false;
 };
 
 void fps(const FpsFlags& flags, Json json) {
   json["rows"] = Json::array();
-  const std::vector<int> batches = parse_batches(flags.batches);
+  const Batches batches(flags.batch);
+  if (batches.limit_bytes()) json["memory_limit_bytes"] = batches.limit_bytes();
+  Plot plot{"Images per second against batch size", "", "batch size", "images/s", {}};
   std::printf("%-28s %-10s %5s %10s %10s %10s %9s %10s %10s %8s\n", "network", "size", "batch", "median ms", "p10",
               "p90", "images/s", "arena MiB", "MiB/image", "launches");
   for (const std::string& model : flags.models) {
-    EngineOptions options = flags.engine.options();
+    EngineOptions options = batches.raise_budget(flags.engine.options());
     options.fuse = !flags.unfused;
     const Engine engine = cli::open_engine(model, options);
-    for (const int batch : batches) {
+    Curve& curve = plot.curves.emplace_back(Curve{engine.network(), {}});
+    for (const int batch : batches.of(engine)) {
       Frame frame = engine.frame();
       frame.batch = batch;
       Workload work(engine, frame);
@@ -149,6 +124,7 @@ void fps(const FpsFlags& flags, Json json) {
                   size.c_str(), batch, t.median_ms, t.p10_ms, t.p90_ms, 1e3 * batch / t.median_ms,
                   memory.arena_bytes / 1048576., memory.arena_bytes / 1048576. / batch, launches);
       std::fflush(stdout);
+      curve.points.emplace_back(batch, 1e3 * batch / t.median_ms);
       json["device"] = engine.device();
       json["rows"].push_back({{"network", engine.network()},
                               {"width", frame.width},
@@ -165,8 +141,13 @@ void fps(const FpsFlags& flags, Json json) {
                               {"weight_bytes", memory.weight_bytes},
                               {"launches", launches}});
     }
+    std::sort(curve.points.begin(), curve.points.end());
+    plot.caption = engine.device() + ", " + flags.engine.precision;
   }
   finish(flags.json, json);
+  if (flags.plot.empty()) return;
+  plot.caption = json["machine"].get<std::string>() + ", " + plot.caption + ", " + json["date"].get<std::string>();
+  write_file(flags.plot, to_svg(plot));
 }
 
 // ---- memory ----
@@ -174,7 +155,8 @@ void fps(const FpsFlags& flags, Json json) {
 struct MemoryFlags {
   cli::EngineFlags engine;
   std::vector<std::string> models;
-  std::string batches = "1", json;
+  BatchFlags batch;
+  std::string json;
   bool resident = false;
 };
 
@@ -193,15 +175,16 @@ std::string device_of(const Engine& engine) {
 
 void memory(const MemoryFlags& flags, Json json) {
   json["rows"] = Json::array();
-  const std::vector<int> batches = parse_batches(flags.batches);
+  const Batches batches(flags.batch);
+  if (batches.limit_bytes()) json["memory_limit_bytes"] = batches.limit_bytes();
   std::vector<std::string> models = flags.models;
   if (models.empty())
     for (const Architecture& a : architectures()) models.push_back(a.name);
   std::printf("%-34s %-10s %5s %12s %12s %12s %7s %12s\n", "network", "size", "batch", "sum MiB", "bound MiB",
               "arena MiB", "ratio", "MiB/image");
   for (const std::string& model : models) {
-    const Engine engine = cli::open_engine(model, flags.engine.options());
-    for (const int batch : batches) {
+    const Engine engine = cli::open_engine(model, batches.raise_budget(flags.engine.options()));
+    for (const int batch : batches.of(engine)) {
       Frame frame = engine.frame();
       frame.batch = batch;
       Session session = engine.session();
@@ -300,7 +283,8 @@ int main(int argc, char** argv) {
   fps_command->add_option("--model", fps_flags.models, "model files, or names of architectures (synthetic weights)")
       ->required()
       ->delimiter(',');
-  fps_command->add_option("--batch", fps_flags.batches, "1,2,4,...");
+  fps_flags.batch.add_to(*fps_command);
+  fps_command->add_option("--plot", fps_flags.plot, "also draw images/s against batch size into this SVG");
   fps_command->add_option("--seconds", fps_flags.seconds, "of measuring per row")->check(cli::above_zero);
   fps_command->add_flag("--unfused", fps_flags.unfused, "every layer on its own");
   fps_command->add_option("--json", fps_flags.json, "also write the rows to this file");
@@ -309,7 +293,7 @@ int main(int argc, char** argv) {
   MemoryFlags memory_flags;
   CLI::App* memory_command = app.add_subcommand("memory", "arena, lower bound and the sum without reuse");
   memory_command->add_option("--model", memory_flags.models, "all architectures by default")->delimiter(',');
-  memory_command->add_option("--batch", memory_flags.batches, "1,8,32,...");
+  memory_flags.batch.add_to(*memory_command);
   memory_command->add_option("--json", memory_flags.json, "also write the rows to this file");
   memory_command->add_flag("--resident", memory_flags.resident,
                            "also run once, and tell the process's peak (of one model at a time)");

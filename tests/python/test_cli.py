@@ -216,6 +216,25 @@ class Programs(unittest.TestCase):
         for batches in ("1,x", "", "1,", "0", "1.5"):
             self.fails(BENCH, "fps", "--model", "mobile_baseline_1", "--batch", batches, says=["--batch"])
 
+    def test_bench_finds_the_largest_batch_and_draws(self):
+        self.run_program(BENCH, "fps", "--model", "mobile_baseline_1,pose_cnn", "--size", "64x64", "--batch", "2,max,1",
+                         "--memory", "8MB", "--seconds", "0.01", "--json", "fps.json", "--plot", "fps.svg")
+        with open(self.path("fps.json")) as file:
+            report = json.load(file)
+        self.assertEqual(report["memory_limit_bytes"], 8_000_000)
+        batches = [row["batch"] for row in report["rows"]]
+        self.assertEqual((batches[0], batches[2], batches[3], batches[5]), (2, 1, 2, 1))
+        picture = 64 * 64 * 3 + 64 * 64 * 4
+        largest = report["rows"][1]
+        self.assertGreater(largest["batch"], 2)
+        self.assertLessEqual(largest["weight_bytes"] + largest["arena_bytes"] + largest["batch"] * picture, 8_000_000)
+        with open(self.path("fps.svg"), encoding="utf-8") as file:
+            drawing = file.read()
+        self.assertEqual(drawing.count("<polyline"), 2)
+        for text in ("mobile_baseline_1</text>", "pose_cnn</text>", "CPU, ", f">{largest['batch']}</text>"):
+            self.assertIn(text, drawing)
+        self.fails(BENCH, "fps", "--model", "pose_cnn", "--batch", "max", "--memory", "1kB", says=["pose_cnn", "--memory"])
+
     def test_the_readme_shows_what_was_measured(self):
         self.run_program("python3", os.path.join(ROOT, "bench", "report.py"), "--check")
 

@@ -1,0 +1,53 @@
+#include "bench/workload.hpp"
+
+#include <cstring>
+
+#include "bench/batches.hpp"
+#include "engine/synthetic.hpp"
+
+namespace fathom {
+
+namespace {
+
+std::int64_t elements(const TensorInfo& t) { return t.shape[0] * t.shape[1] * t.shape[2] * t.shape[3]; }
+
+}  // namespace
+
+Workload::Workload(const Engine& engine, const Frame& frame) : frame_(frame), info_(engine.outputs(frame).at(0)) {
+  for (const TensorInfo& t : engine.inputs(frame)) {
+    std::vector<std::uint8_t> one = synthetic_image(frame.height, frame.width, t.name, static_cast<int>(t.shape[1]));
+    if (t.kind == "f32") {  // the same in [0, 1]
+      std::vector<float> values(one.size());
+      std::transform(one.begin(), one.end(), values.begin(),
+                     [](std::uint8_t v) { return static_cast<float>(v) / 255; });
+      one.resize(values.size() * sizeof(float));
+      std::memcpy(one.data(), values.data(), one.size());
+    }
+    std::vector<std::uint8_t>& all = pictures_.emplace_back();
+    for (int n = 0; n < frame.batch; ++n) all.insert(all.end(), one.begin(), one.end());
+  }
+  for (const auto& p : pictures_) in_.push_back(p.data());
+  out_.resize(static_cast<std::size_t>(elements(info_)));
+}
+
+void Workload::run(Session& session) {
+  const NamedOutput outputs[] = {{info_.name, out_.data()}};
+  session.run(frame_, in_, outputs);
+}
+
+std::int64_t workload_bytes(const Engine& engine, const Frame& frame) {
+  std::int64_t bytes = elements(engine.outputs(frame).at(0)) * 4;
+  for (const TensorInfo& t : engine.inputs(frame)) bytes += elements(t) * (t.kind == "f32" ? 4 : 1);
+  return bytes;
+}
+
+int largest_batch_of(const Engine& engine, std::int64_t limit_bytes) {
+  return largest_batch(limit_bytes, [&](int batch) {
+    Frame frame = engine.frame();
+    frame.batch = batch;
+    const MemoryReport memory = engine.session().memory(frame);
+    return memory.weight_bytes + memory.arena_bytes + workload_bytes(engine, frame);
+  });
+}
+
+}  // namespace fathom

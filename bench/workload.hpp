@@ -1,0 +1,58 @@
+// What benchmarks run: synthetic pictures for a network, and time taken by a clock.
+#pragma once
+
+#include <algorithm>
+#include <chrono>
+#include <vector>
+
+#include "fathom/fathom.hpp"
+
+namespace fathom {
+
+// Synthetic pictures for a network, and room for its primary output.
+class Workload {
+ public:
+  Workload(const Engine& engine, const Frame& frame);
+
+  const std::string& output() const { return info_.name; }
+  void run(Session& session);
+
+ private:
+  Frame frame_;
+  TensorInfo info_;
+  std::vector<std::vector<std::uint8_t>> pictures_;
+  std::vector<const void*> in_;
+  std::vector<float> out_;
+};
+
+// Of a Workload: the caller's side of a run.
+std::int64_t workload_bytes(const Engine& engine, const Frame& frame);
+
+// Weights, arena and the caller's pictures and output of the largest batch that fits into the limit; 0: none does.
+int largest_batch_of(const Engine& engine, std::int64_t limit_bytes);
+
+struct Timing {
+  double median_ms = 0, p10_ms = 0, p90_ms = 0;
+  int runs = 0;
+};
+
+// At least `seconds` and five runs, after two that do not count.
+template <class Work>
+Timing time_runs(double seconds, Work&& work) {
+  using Clock = std::chrono::steady_clock;
+  work(), work();
+  std::vector<double> ms;
+  const Clock::time_point start = Clock::now();
+  while (ms.size() < 5 || std::chrono::duration<double>(Clock::now() - start).count() < seconds) {
+    const Clock::time_point before = Clock::now();
+    work();
+    ms.push_back(std::chrono::duration<double, std::milli>(Clock::now() - before).count());
+  }
+  std::sort(ms.begin(), ms.end());
+  const auto at = [&](double share) {
+    return ms[static_cast<std::size_t>(share * static_cast<double>(ms.size() - 1) + 0.5)];
+  };
+  return {at(0.5), at(0.1), at(0.9), static_cast<int>(ms.size())};
+}
+
+}  // namespace fathom
