@@ -31,7 +31,15 @@ class Cpu final : public Backend {
  public:
   explicit Cpu(int threads) : backend_(threads) {}
   std::string name() const override { return "CPU, " + std::to_string(backend_.threads()) + " threads"; }
-  Fusions fusions() const override { return {.preprocess = false}; }
+  Fusions fusions() const override {
+    return {.preprocess = false,
+            .prologue = false,
+            .addend = false,
+            .shuffle = false,
+            .output_gate = false,
+            .branches = false,
+            .channel_gate = false};
+  }
   StorageRules rules() const override { return cpu_storage_rules(); }
   Step prepare(const Op& op, const NodeIo& io) override {
     return std::visit([&](const auto& o) { return fathom::prepare(o, io, backend_); }, op);

@@ -99,8 +99,8 @@ void expect_normalised(const Source& source, const Desc& x, bool gated) {
   const auto fits = [&](const std::vector<float>& list) { return list.size() == 1 || list.size() == static_cast<std::size_t>(x.c()); };
   const bool given = !source.mean.empty() || !source.std.empty();
   if ((x.dtype == DType::u8) != given) disagree(given ? "a mean and std are for a photograph (u8)" : "a photograph (u8) as source needs a mean and std");
-  if (given && (gated || !fits(source.mean) || !fits(source.std) || source.resize.mode != ResizeMode::none))
-    disagree("a photograph as source takes one mean and std, or one for each channel, no resize and no gate");
+  if (given && (gated || !fits(source.mean) || !fits(source.std)))
+    disagree("a photograph as source takes one mean and std, or one for each channel, and no gate");
 }
 }  // namespace
 

@@ -99,7 +99,7 @@ struct Source {
   Size2 stride;
   PadMode pad_mode = PadMode::zeros;
   bool centre = false;           // only the middle of the (odd) kernel reads it: the other weights of its channels do not count
-  std::vector<float> mean, std;  // both empty, or as in Preprocess; then without resize
+  std::vector<float> mean, std;  // both empty, or as in Preprocess
 
   template <class Self, class F>
   static void fields(Self& self, F&& f) {

@@ -4,13 +4,12 @@
 #include <cmath>
 #include <cstdint>
 
+#include "engine/passes/constants.hpp"
 #include "engine/passes/rewrite.hpp"
 
 namespace fathom {
 
 namespace {
-
-using Numbers = std::shared_ptr<const Constant>;
 
 struct Norm {
   double eps;
@@ -22,15 +21,6 @@ std::vector<double> scales(const Norm& norm) {
   std::vector<double> a(static_cast<std::size_t>(norm.gamma->desc.elements()));
   for (std::size_t o = 0; o < a.size(); ++o) a[o] = gamma[o] / std::sqrt(var[o] + norm.eps);
   return a;
-}
-
-Numbers lazily(const Desc& desc, std::function<void(float*)> fill) {
-  return std::make_shared<Constant>(Constant{desc, [=] {
-                                               std::shared_ptr<float[]> values(
-                                                   new float[static_cast<std::size_t>(desc.elements())]);
-                                               fill(values.get());
-                                               return std::shared_ptr<const float[]>(values);
-                                             }});
 }
 
 // a w. `channel(k)` is the output channel of the k-th weight.

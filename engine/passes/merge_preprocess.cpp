@@ -6,8 +6,8 @@ namespace fathom {
 
 namespace {
 
-// Whether each reader of v is a convolution that takes it as a plain source, and as nothing else.
-bool only_plain_sources(const Graph& graph, const Structure& structure, Value v) {
+// Whether each reader of v is a convolution that takes it as a source, and as nothing else.
+bool only_sources(const Graph& graph, const Structure& structure, Value v) {
   const std::vector<int>& list = structure.reader[static_cast<std::size_t>(v.id)];
   return std::all_of(list.begin(), list.end(), [&](int reader) {
     if (reader >= static_cast<int>(graph.nodes.size())) return false;  // an output of the network
@@ -16,7 +16,7 @@ bool only_plain_sources(const Graph& graph, const Structure& structure, Value v)
     if (!conv || conv->gate) return false;
     for (std::size_t k = 0; k < node.in.size(); ++k) {
       if (node.in[k] != v) continue;
-      if (k >= conv->sources.size() || conv->sources[k].resize.mode != ResizeMode::none) return false;
+      if (k >= conv->sources.size()) return false;
     }
     return true;
   });
@@ -32,7 +32,7 @@ Graph merge_preprocess(Graph graph) {
     for (std::size_t k = 0; k < conv->sources.size(); ++k) {
       const Node* before = producer_node(graph, structure, node.in[k]);
       const auto* preprocess = before ? std::get_if<Preprocess>(&before->op) : nullptr;
-      if (!preprocess || !only_plain_sources(graph, structure, node.in[k])) continue;
+      if (!preprocess || !only_sources(graph, structure, node.in[k])) continue;
       conv->sources[k].mean = preprocess->mean, conv->sources[k].std = preprocess->std;
       node.in[k] = before->in[0];
     }

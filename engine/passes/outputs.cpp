@@ -67,11 +67,15 @@ Graph fuse(Graph graph, const Fusions& fusions) {
   graph = remove_dead(std::move(graph));
   graph = fold_batch_norm(std::move(graph));
   if (fusions.padding) graph = merge_padding(std::move(graph));
+  if (fusions.output_gate) graph = lower_means_of_convolutions(std::move(graph));
   if (fusions.gate) graph = merge_gates(std::move(graph));
   if (fusions.gather) graph = gather_sources(std::move(graph));
   if (fusions.preprocess) graph = merge_preprocess(std::move(graph));
   if (fusions.products) graph = lower_products(std::move(graph));
-  if (fusions.epilogue) graph = merge_epilogue(std::move(graph));
+  if (fusions.prologue) graph = merge_prologue(std::move(graph));
+  if (fusions.epilogue) graph = merge_epilogue(std::move(graph), fusions);
+  if (fusions.gather && fusions.addend) graph = gather_sources(std::move(graph));  // what was kept for a sum alone
+  if (fusions.channel_gate) graph = merge_channel_gates(std::move(graph));
   return graph;
 }
 

@@ -9,12 +9,18 @@ namespace fathom {
 
 // What a backend's Conv2d can take on besides the plain convolution.
 struct Fusions {
-  bool preprocess = true;  // a photograph (u8) as source, normalised on the way in
-  bool padding = true;   // reflection and replication instead of zeros
-  bool epilogue = true;  // a residual, then an activation of any kind, where the result is stored
-  bool gather = true;    // several sources, resized on the way in
-  bool gate = true;      // a per-channel factor on the way in
-  bool products = true;  // convolutions of enlarged maps by products at the small size
+  bool preprocess = true;    // a photograph (u8) as source, normalised on the way in
+  bool padding = true;       // reflection and replication instead of zeros
+  bool epilogue = true;      // a residual, then an activation of any kind, where the result is stored
+  bool gather = true;        // several sources, resized on the way in
+  bool gate = true;          // a per-channel factor on the way in
+  bool products = true;      // convolutions of enlarged maps by products at the small size
+  bool prologue = true;      // a norm and an activation between a source and a 1x1 convolution
+  bool addend = true;        // a resized map added where the result is stored
+  bool shuffle = true;       // a pixel shuffle as the order in which the result is stored
+  bool output_gate = true;   // a per-channel factor of the result, before what is added
+  bool branches = true;      // the sum of two convolutions as one, over the sources of both
+  bool channel_gate = true;  // mean, two linear layers and their activations as one ChannelGate
 };
 
 // 1. conv -> norm becomes one convolution with scaled weights. A norm behind anything else stays.
@@ -23,10 +29,17 @@ Graph fold_batch_norm(Graph graph);
 Graph merge_padding(Graph graph);
 // 2b. preprocess -> conv: the convolution reads the photograph itself, where nothing but convolutions does.
 Graph merge_preprocess(Graph graph);
-// 3. conv -> (add ->) activation: bias, residual and activation are applied where the result is stored.
-Graph merge_epilogue(Graph graph);
+// 1b. norm -> (activation ->) 1x1 conv: both are applied as the convolution reads.
+Graph merge_prologue(Graph graph);
+// 3. conv -> (gate ->) (shuffle ->) (add ->) activation: all is done where the result is stored. What is added is a map
+// of the output's size, a resized one, or another convolution's sum, which then takes the same products.
+Graph merge_epilogue(Graph graph, const Fusions& fusions = {});
 // 4. resize, concat -> conv: the convolution gathers its sources; neither the enlarged nor the joined map is stored.
 Graph gather_sources(Graph graph);
+// 7b. linear(linear) = one; mean -> linear -> linear is a ChannelGate.
+Graph merge_channel_gates(Graph graph);
+// 7. mean(1x1 conv) = 1x1 conv(mean), so that a gate need not wait for the map that it gates.
+Graph lower_means_of_convolutions(Graph graph);
 // 7. mean(concat) = concat(mean), mean(up(x)) = mean(x); x * gate -> conv: the gate is applied as the convolution
 // reads.
 Graph merge_gates(Graph graph);
@@ -41,8 +54,8 @@ Graph select_outputs(Graph graph, const std::vector<std::string>& names);
 // that are used twice get a Reshape that copies them out.
 Graph finish_outputs(Graph graph);
 
-// Types and padding of a GPU's fp16: maps are halves, those of 8 channels and more with each pixel padded to a multiple of
-// 8; one-channel maps (depth, disparity, guides), means and gates, and outputs stay float32.
+// Types and padding of a GPU's fp16: maps are halves, those of 8 channels and more with each pixel padded to a multiple
+// of 8; one-channel maps (depth, disparity, guides), means and gates, and outputs stay float32.
 Graph store_halves(Graph graph);
 
 // All passes that a backend can use, in order.

@@ -61,7 +61,7 @@ void gather(const Gathered& x, std::int64_t first_channel, const View<const floa
       }
 }
 
-// The same of a photograph: x = pad((source / 255 - mean[c]) / std[c])
+// The same of a photograph: x = pad((resize(source) / 255 - mean[c]) / std[c])
 void gather(const Gathered& x, std::int64_t first_channel, const View<const std::uint8_t, 4>& photo,
             const MapTaps& taps, const Source& source, std::int64_t n) {
   const auto of = [](const std::vector<float>& list, std::int64_t c) {
@@ -74,8 +74,7 @@ void gather(const Gathered& x, std::int64_t first_channel, const View<const std:
         const bool outside = row.first < 0 || col.first < 0;
         x(static_cast<std::int64_t>(i), static_cast<std::int64_t>(j), first_channel + c) =
             outside ? 0
-                    : static_cast<float>((photo(n, c, row.first, col.first) / 255.0 - of(source.mean, c)) /
-                                         of(source.std, c));
+                    : static_cast<float>((sample(photo, n, c, row, col) / 255.0 - of(source.mean, c)) / of(source.std, c));
       }
 }
 

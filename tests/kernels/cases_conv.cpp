@@ -287,6 +287,10 @@ void add_photographs(std::vector<Case>& t) {
       {map(1, 3, 12, 9)}, 16, 3);
   add("reflect", {.padding = 1, .bias = true, .sources = {reflected}}, {map(1, 3, 6, 7)}, 5, 3);
   add("no_padding", {.sources = {photo}}, {map(1, 3, 5, 1)}, 3, 1);
+  Source enlarged = photo, reduced = photo;
+  enlarged.resize = bilinear(2), reduced.resize = to_size({5, 6}, true);
+  add("enlarged", {.padding = 1, .sources = {enlarged}, .activation = {ActivationKind::relu}}, {map(1, 3, 5, 4)}, 16, 3);
+  add("reduced_1x1", {.bias = true, .sources = {reduced}}, {map(2, 3, 10, 13)}, 64, 1);
   add("beside_a_map", {.padding = 2, .sources = {photo, {}}}, {map(1, 3, 6, 5), map(1, 9, 6, 5)}, 8, 5);
 }
 
