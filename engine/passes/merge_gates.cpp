@@ -59,17 +59,21 @@ class Means {
 
 }  // namespace
 
-Graph merge_gates(Graph graph) {
+Graph merge_gates(Graph graph, const Fusions& fusions) {
   graph = remove_dead(Means(graph).lower());
   const Structure structure(graph);
   for (Node& node : graph.nodes) {
     auto* conv = std::get_if<Conv2d>(&node.op);
     if (!conv || conv->gate || conv->sources.size() != 1 || conv->sources[0].resize != Resize{}) continue;
-    const Node* product = sole_producer<Multiply>(graph, structure, node.in[0]);
+    Value product_of = node.in[0];
+    Activation activation;
+    if (const Node* f = fusions.prologue ? sole_producer<Activation>(graph, structure, product_of) : nullptr)
+      activation = std::get<Activation>(f->op), product_of = f->in[0];
+    const Node* product = sole_producer<Multiply>(graph, structure, product_of);
     if (!product || std::get<Multiply>(product->op).activation.kind != ActivationKind::none) continue;
     const Value x = product->in[0], gate = product->in[1];
     if (!graph[gate].desc.same_extents(Desc::nhwc(graph[x].desc.n(), graph[x].desc.c(), 1, 1))) continue;
-    conv->gate = true;
+    conv->gate = true, conv->input_activation = activation;
     node.in[0] = x;
     node.in.insert(node.in.begin() + 1, gate);
   }

@@ -68,7 +68,7 @@ Graph fuse(Graph graph, const Fusions& fusions) {
   graph = fold_batch_norm(std::move(graph));
   if (fusions.padding) graph = merge_padding(std::move(graph));
   if (fusions.output_gate) graph = lower_means_of_convolutions(std::move(graph));
-  if (fusions.gate) graph = merge_gates(std::move(graph));
+  if (fusions.gate) graph = merge_gates(std::move(graph), fusions);
   if (fusions.gather) graph = gather_sources(std::move(graph));
   if (fusions.preprocess) graph = merge_preprocess(std::move(graph));
   if (fusions.products) graph = lower_products(std::move(graph));

@@ -40,9 +40,9 @@ Graph gather_sources(Graph graph);
 Graph merge_channel_gates(Graph graph);
 // 7. mean(1x1 conv) = 1x1 conv(mean), so that a gate need not wait for the map that it gates.
 Graph lower_means_of_convolutions(Graph graph);
-// 7. mean(concat) = concat(mean), mean(up(x)) = mean(x); x * gate -> conv: the gate is applied as the convolution
-// reads.
-Graph merge_gates(Graph graph);
+// 7. mean(concat) = concat(mean), mean(up(x)) = mean(x); x * gate (-> activation) -> conv: both are applied as the
+// convolution reads.
+Graph merge_gates(Graph graph, const Fusions& fusions = {});
 // 8. conv(up(x)): each tap's product is taken at x's own size and enlarged afterwards, where that is less work.
 Graph lower_products(Graph graph);
 // 9. Drops what no output needs.

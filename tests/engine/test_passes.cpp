@@ -95,7 +95,7 @@ class RandomNetwork {
         const Value padded = graph_.add(Pad{.padding = 1, .mode = PadMode::reflect}, {cat}, name("pad"));
         return conv(padded, 4, 3, 0, true);
       }
-      case 6: return conv(gated(x), 1 + pick(5), 1, 0, true);  // fSE
+      case 6: return conv(pick(2) ? gated(x) : activation(gated(x)), 1 + pick(5), 1 + 2 * pick(2), pick(2), true);  // fSE, MobileNetV3
       case 7: {                                                // fSE over a concat of an enlarged map
         const Value small = graph_.add(Pool{.kind = PoolKind::average, .kernel = 2, .stride = 2}, {x}, name("pool"));
         const Value large = graph_.add(Resize{.mode = ResizeMode::nearest, .scale = 2}, {small}, name("up"));
@@ -159,13 +159,13 @@ class RandomNetwork {
 // Which of the things that a convolution can take on were met.
 struct Seen {
   std::map<std::string, bool> what = {{"photograph", false}, {"gate", false},        {"norm", false},   {"residual", false},     {"addend", false},
-                                      {"shuffle", false},    {"output gate", false}, {"stride", false}, {"channel gate", false}, {"centre", false}};
+                                      {"shuffle", false},    {"output gate", false}, {"activated gate", false}, {"stride", false}, {"channel gate", false}, {"centre", false}};
   void note(const Op& op) {
     if (std::holds_alternative<ChannelGate>(op)) what["channel gate"] = true;
     const auto* conv = std::get_if<Conv2d>(&op);
     if (!conv) return;
     const auto meet = [&](const char* name, bool met) { what[name] = what[name] || met; };
-    meet("gate", conv->gate), meet("norm", conv->affine), meet("residual", conv->residual), meet("output gate", conv->output_gate);
+    meet("gate", conv->gate), meet("activated gate", conv->gate && conv->input_activation.kind != ActivationKind::none), meet("norm", conv->affine), meet("residual", conv->residual), meet("output gate", conv->output_gate);
     meet("addend", conv->addend.mode != ResizeMode::none), meet("shuffle", conv->shuffle > 1);
     for (const Source& s : conv->sources) meet("photograph", !s.mean.empty()), meet("stride", s.stride != Size2(1)), meet("centre", s.centre);
   }
