@@ -141,6 +141,10 @@ std::string fits_depthwise(const ConvTask& task);
 void build_depthwise(const ConvTask& task, Step& step);
 std::string fits_head(const ConvTask& task);
 void build_head(const ConvTask& task, Step& step);
+std::string fits_grouped_mma(const ConvTask& task);
+void build_grouped_mma(const ConvTask& task, Step& step);
+std::string fits_few_mma(const ConvTask& task);
+void build_few_mma(const ConvTask& task, Step& step);
 void build_general(const ConvTask& task, Step& step);
 
 }  // namespace fathom::gpu

@@ -154,6 +154,8 @@ namespace {
 constexpr ConvChoice choices[] = {
     {"depthwise", fits_depthwise, build_depthwise},
     {"head", fits_head, build_head},
+    {"grouped mma", fits_grouped_mma, build_grouped_mma},
+    {"few channels mma", fits_few_mma, build_few_mma},
     {"gemm", fits_gemm, [](const ConvTask& t, Step& s) { build_gemm(t, s); }},
     {"general", [](const ConvTask&) { return std::string(); }, build_general},
 };

@@ -15,7 +15,7 @@ Source enlarged(ResizeMode mode, Size2 size, PadMode pad = PadMode::zeros, bool 
 }
 
 struct Direct {
-  std::string choice;  // that takes it, in both precisions
+  std::string fp32, fp16;  // the choices that take it
   Case c;
 };
 
@@ -23,7 +23,7 @@ std::vector<Direct> table() {
   std::vector<Direct> t;
   const auto add = [&](const std::string& choice, const std::string& name, Conv2d op, std::vector<Desc> sources,
                        int out, Size2 kernel) {
-    t.push_back({choice, conv_case("direct_" + name, std::move(op), std::move(sources), out, kernel)});
+    t.push_back({choice, choice, conv_case("direct_" + name, std::move(op), std::move(sources), out, kernel)});
   };
   const Activation relu{ActivationKind::relu}, hard_swish{ActivationKind::hard_swish};
   const Source reflect{.pad_mode = PadMode::reflect}, replicate{.pad_mode = PadMode::replicate};
@@ -43,6 +43,43 @@ std::vector<Direct> table() {
       {.padding = 1, .groups = 17, .bias = true, .residual = true, .activation = {ActivationKind::sigmoid}},
       {map(1, 17, 4, 6)}, 17, 3);
   add("depthwise", "depthwise_3x5", {.padding = {1, 2, 1, 2}, .groups = 8}, {map(1, 8, 4, 6)}, 8, {3, 5});
+
+  const auto add_two = [&](const std::string& fp32, const std::string& fp16, const std::string& name, Conv2d op,
+                           std::vector<Desc> sources, int out, Size2 kernel) {
+    add("", name, std::move(op), std::move(sources), out, kernel);
+    t.back().fp32 = fp32, t.back().fp16 = fp16;
+  };
+  add_two("general", "grouped mma", "grouped_2_to_4", {.padding = 1, .groups = 64, .bias = true, .activation = relu},
+          {map(2, 128, 9, 10)}, 256, 3);
+  add_two("general", "grouped mma", "grouped_4_to_8_stride_2", {.stride = 2, .padding = 1, .groups = 64},
+          {map(1, 256, 5, 7)}, 512, 3);
+  add_two("general", "grouped mma", "grouped_8_to_16", {.padding = 1, .groups = 8, .bias = true}, {map(1, 64, 4, 9)},
+          128, 3);
+  add_two("general", "grouped mma", "grouped_16_to_32", {.padding = 1, .groups = 5, .bias = true, .residual = true},
+          {map(1, 80, 4, 5)}, 160, 3);
+  add_two("general", "grouped mma", "grouped_4_to_4", {.padding = 1, .groups = 10, .sources = {reflect}},
+          {map(1, 40, 5, 6)}, 40, 3);
+  add_two("general", "grouped mma", "grouped_8_to_8_5x5",
+          {.padding = 2, .groups = 9, .activation = {ActivationKind::sigmoid}}, {map(1, 72, 6, 3)}, 72, 5);
+  add_two("general", "grouped mma", "grouped_16_to_16", {.padding = 2, .dilation = 2, .groups = 3}, {map(1, 48, 5, 6)},
+          48, 3);
+  add_two("general", "grouped mma", "grouped_32_to_32", {.padding = 1, .groups = 2}, {map(1, 64, 3, 4)}, 64, 3);
+  add_two("general", "grouped mma", "grouped_16_to_8", {.groups = 3}, {map(1, 48, 3, 4)}, 24, 1);
+  add_two("general", "grouped mma", "grouped_nearest",
+          {.padding = 1, .groups = 4, .sources = {enlarged(ResizeMode::nearest, {7, 10}, PadMode::replicate)}},
+          {map(1, 32, 3, 5)}, 32, 3);
+
+  add_two("gemm", "few channels mma", "few_7x7_stride_2", {.stride = 2, .padding = 3, .bias = true, .activation = relu},
+          {map(2, 3, 21, 37)}, 64, 7);
+  add_two("gemm", "few channels mma", "few_3x3_to_16", {.padding = 1, .bias = true, .activation = hard_swish},
+          {map(1, 4, 9, 35)}, 16, 3);
+  add_two("gemm", "few channels mma", "few_8_to_130", {.padding = 1, .residual = true}, {map(1, 8, 5, 6)}, 130, 3);
+  add_two("gemm", "few channels mma", "few_sources",
+          {.padding = 1,
+           .bias = true,
+           .sources = {enlarged(ResizeMode::bilinear, {8, 11}), reflect, enlarged(ResizeMode::nearest, {8, 11})},
+           .gate = true},
+          {map(1, 3, 3, 4), map(1, 1, 8, 11), map(1, 2, 4, 5)}, 12, 3);
 
   const Activation sigmoid{ActivationKind::sigmoid};
   add("head", "head_3x3", {.padding = 1, .bias = true, .sources = {reflect}, .activation = sigmoid},
@@ -75,14 +112,14 @@ TEST_CASE("cuda: each direct convolution kernel takes its cases and is right", "
       for (const RunOptions& options : {RunOptions{}, RunOptions{.lead = 8, .tail = 16, .slice_channels = 8}}) {
         const Step step = expect_reference(d.c, precision, options);
         INFO(d.c.name << " is taken by " << step.kernel);
-        CHECK((step.kernel.empty() || takes(step, d.choice)));
+        CHECK((step.kernel.empty() || takes(step, precision == Precision::fp32 ? d.fp32 : d.fp16)));
       }
 }
 
 TEST_CASE("cuda: every choice of Conv2d is taken by some case", "[cuda]") {
   std::set<std::string> taken;
-  CudaBackend cuda(GpuInfo{}, Precision::fp32, true);  // planning: nothing is run
   const auto prepare_case = [&](Case c, bool halves) {
+    CudaBackend cuda(GpuInfo{}, halves ? Precision::fp16 : Precision::fp32, true);  // planning: nothing is run
     Desc out = infer(c.op, c.in);
     if (halves) c = in_halves(std::move(c), out);
     NodeIo io{.name = c.name, .out = {static_cast<int>(c.in.size()), out, c.name, nullptr}};
