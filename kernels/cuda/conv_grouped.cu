@@ -69,6 +69,7 @@ std::string fits_grouped_mma(const ConvTask& task) {
   if (tile_channels(g) % 8 != 0) return "a block's channels do not begin at multiples of 8";
   if (task.op.sources.size() > 1) return "several sources";
   if (task.op.gate) return "a gate";
+  if (const std::string extras = task.extras(); !extras.empty()) return extras;
   if (task.op.sources[0].resize.mode == ResizeMode::bilinear) return "a bilinear source";
   const Desc& x = task.role.sources[0].desc;
   if (x.dtype != DType::f16 || !is_wide(x, 8)) return "not halves with 16-byte accesses";

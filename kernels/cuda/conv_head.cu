@@ -1,6 +1,5 @@
 // Conv2d with one to four output channels over many input channels, the heads of the networks: 1x1, 3x3 and 5x5.
-//   y(n, o, i, j) = act(bias(o) + sum over sources, channels c and taps (a, b) of w(o, c, a, b) x(n, c, i', j') +
-//   residual)
+//   y(n, o, i, j) = epilogue(sum over sources, channels c and taps (a, b) of w(o, c, a, b) x(n, c, i', j'))
 //
 // A part of a warp (`lanes` threads) makes a strip of 2 x 4 outputs (1 x 4 for 1x1): its lanes share out the input
 // channels in chunks of 8, so that an access is 16 bytes of halves; each adds up what its channels give to all outputs
@@ -68,11 +67,8 @@ struct Head {
   int lanes = 1;                // of a strip: a power of two
   Divisor strips;               // of a row
   int height = 0, width = 0, top = 0, left = 0, outputs = 0;
-  AnyMap y, residual;
-  bool has_residual = false;
+  ConvEpilogue epilogue;
   const float* weight = nullptr;  // (tap, output, half of a chunk, chunk, 4): neighbouring lanes meet in no bank
-  const float* bias = nullptr;
-  Activation f;
 };
 
 __device__ inline float sum_of_lanes(float value, int lanes) {
@@ -150,9 +146,7 @@ __global__ void __launch_bounds__(kThreads, 3) conv_head_kernel(const __grid_con
     for (int v = 0; v < kValues; ++v) value = v == mine ? sums[v] : value;
     const int j = j0 + mine % kColumns, i = i0 + mine / kColumns % OfStrip::kRows, o = mine / kColumns / OfStrip::kRows;
     if (o >= head.outputs || i >= head.height || j >= head.width) continue;
-    if (head.bias) value += head.bias[o];
-    if (head.has_residual) value += head.residual.load(n, o, i, j);
-    head.y.store(n, o, i, j, apply(head.f, value));
+    head.epilogue.store(n, o, i, j, value);
   }
 }
 
@@ -196,7 +190,9 @@ void build_of(const ConvTask& task, Step& step) {
   for (std::size_t k = 0; k < task.role.sources.size(); ++k) {
     const Desc& x = task.role.sources[k].desc;
     HeadSource& s = head.source[k];
-    s.rows = Axis(task.op.sources[k], x.h(), g.h), s.columns = Axis(task.op.sources[k], x.w(), g.w);
+    const Source& how = task.op.sources[k];
+    const Desc resized = how.resize.infer(Descs(&x, 1));
+    s.rows = Axis(how, x.h(), resized.h(), how.stride.h), s.columns = Axis(how, x.w(), resized.w(), how.stride.w);
     s.chunks = chunks_of(x), s.first_chunk = head.chunks;
     head.chunks += s.chunks, widest = std::max(widest, s.chunks);
   }
@@ -204,7 +200,6 @@ void build_of(const ConvTask& task, Step& step) {
   while (head.lanes * 2 <= std::min(widest, kWarpSize)) head.lanes *= 2;
   head.strips = Divisor((g.ow + kColumns - 1) / kColumns);
   head.height = g.oh, head.width = g.ow, head.top = g.top, head.left = g.left, head.outputs = g.o;
-  head.f = task.op.activation, head.has_residual = task.role.residual;
 
   constexpr int kRows = Strip<K, Outputs>::kRows;
   const std::int64_t threads = std::int64_t{head.strips.divisor} * ((g.oh + kRows - 1) / kRows) * head.lanes;
@@ -213,15 +208,13 @@ void build_of(const ConvTask& task, Step& step) {
                           .block = kThreads,
                           .shared_bytes = static_cast<std::size_t>(weights_bytes(task))};
   step.kernel += ", " + std::to_string(head.lanes) + " lanes a strip";
-  step.run = [=, weight = packed_weight(task, Outputs), bias = task.bias(), y = task.io.out,
-              sources = std::vector<Operand>(task.role.sources.begin(), task.role.sources.end()),
-              residual = task.role.residual ? *task.role.residual : Operand{}](const RunArgs& args) {
+  step.run = [=, weight = packed_weight(task, Outputs), operands = ConvOperands(task),
+              sources = std::vector<Operand>(task.role.sources.begin(), task.role.sources.end())](const RunArgs& args) {
     Head now = head;
     for (std::size_t k = 0; k < sources.size(); ++k)
       now.source[k].x = ChunkMap(sources[k].desc, args.data[sources[k].id], kChunk);
-    now.y = AnyMap(y.desc, args.data[y.id]);
-    if (head.has_residual) now.residual = AnyMap(residual.desc, args.data[residual.id]);
-    now.weight = weight.get(), now.bias = bias.get();
+    now.epilogue = operands.at(args).epilogue;
+    now.weight = weight.get();
     launch(conv_head_kernel<Element, K, Outputs>, shape, static_cast<cudaStream_t>(args.stream), now);
   };
 }
@@ -252,7 +245,10 @@ std::string fits_head(const ConvTask& task) {
   if (g.kh != g.kw || (g.kw != 1 && g.kw != 3 && g.kw != 5)) return "kernel not 1x1, 3x3 or 5x5";
   if (g.stride_h > 1 || g.stride_w > 1 || g.dilation_h > 1 || g.dilation_w > 1) return "stride or dilation";
   if (task.op.gate) return "a gate";
-  if (const std::string extras = task.extras(); !extras.empty()) return extras;
+  if (task.op.affine || task.op.input_activation.kind != ActivationKind::none)
+    return "a norm or an activation of its input";
+  for (const Source& s : task.op.sources)
+    if (s.centre) return "a source of its own kernel";
   if (task.op.sources.size() > kMaxHeadSources) return "more than 8 sources";
   for (const Operand& x : task.role.sources)
     if (x.desc.dtype == DType::u8 || x.constant) return "a photograph or a constant";

@@ -98,6 +98,11 @@ std::vector<Direct> table() {
                    enlarged(ResizeMode::bilinear, {6, 10}, PadMode::replicate, true)},
        .activation = sigmoid},
       {map(2, 32, 3, 5), map(2, 1, 6, 10), map(2, 11, 4, 3)}, 1, 3);
+  add("head", "head_addend",
+      {.padding = 1, .bias = true, .addend = {.mode = ResizeMode::bilinear, .scale = 2}, .activation = relu},
+      {map(2, 24, 6, 10)}, 1, 3);
+  add("head", "head_shuffle_output_gate", {.bias = true, .output_gate = true, .shuffle = 2}, {map(1, 24, 3, 5)}, 4, 1);
+  add("head", "head_source_stride", {.sources = {{}, {.stride = 2}}}, {map(1, 16, 3, 5), map(1, 8, 6, 9)}, 2, 1);
   add("head", "head_bilinear_1x1", {.sources = {enlarged(ResizeMode::bilinear, {7, 9})}}, {map(1, 16, 4, 4)}, 1, 1);
   return t;
 }
