@@ -33,10 +33,12 @@ struct HostMemory {
 
   void* put(const std::vector<std::byte>& image) {  // a copy, aligned to 64 bytes
     kept.emplace_back(static_cast<std::int64_t>(image.size()));
-    std::memcpy(kept.back().data(), image.data(), image.size());
+    if (!image.empty()) std::memcpy(kept.back().data(), image.data(), image.size());
     return kept.back().data();
   }
-  void get(const void* address, std::vector<std::byte>& image) { std::memcpy(image.data(), address, image.size()); }
+  void get(const void* address, std::vector<std::byte>& image) {
+    if (!image.empty()) std::memcpy(image.data(), address, image.size());
+  }
   void* stream() { return nullptr; }
 };
 
