@@ -89,10 +89,20 @@ struct ChunkGrid {
   int count = 0;            // of an image
 };
 
+// How many blocks a multiprocessor is to hold at least: registers are shared out accordingly. An op whose threads need
+// more has a member kBlocks.
+template <class F>
+inline constexpr int kBlocks = [] {
+  if constexpr (requires { F::kBlocks; })
+    return F::kBlocks;
+  else
+    return 4;
+}();
+
 // grid (chunks of an image, images)
 inline constexpr int kChunkThreads = 256;
 template <int Width, class F>
-__global__ void __launch_bounds__(kChunkThreads, 4)
+__global__ void __launch_bounds__(kChunkThreads, kBlocks<F>)
     chunk_kernel(const __grid_constant__ ChunkGrid grid, const __grid_constant__ F f) {
   const int k = static_cast<int>(blockIdx.x * kChunkThreads + threadIdx.x);
   if (k >= grid.count) return;

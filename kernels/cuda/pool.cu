@@ -60,6 +60,7 @@ struct PoolMap {
 inline constexpr int kColumn = 4;
 template <int K, int S>
 struct MaxColumn {
+  static constexpr int kBlocks = 3;
   ChunkMap x, y;
   int top, left;
   template <int Width>
