@@ -38,7 +38,8 @@ class Cpu final : public Backend {
             .shuffle = false,
             .output_gate = false,
             .branches = false,
-            .channel_gate = false};
+            .channel_gate = false,
+            .split = false};
   }
   StorageRules rules() const override { return cpu_storage_rules(); }
   Step prepare(const Op& op, const NodeIo& io) override {

@@ -21,6 +21,7 @@ struct Fusions {
   bool output_gate = true;   // a per-channel factor of the result, before what is added
   bool branches = true;      // the sum of two convolutions as one, over the sources of both
   bool channel_gate = true;  // mean, two linear layers and their activations as one ChannelGate
+  bool split = true;         // sums of few channels begun early, so that the maps they come from can go
 };
 
 // 1. conv -> norm becomes one convolution with scaled weights. A norm behind anything else stays.
@@ -36,6 +37,8 @@ Graph merge_prologue(Graph graph);
 Graph merge_epilogue(Graph graph, const Fusions& fusions = {});
 // 4. resize, concat -> conv: the convolution gathers its sources; neither the enlarged nor the joined map is stored.
 Graph gather_sources(Graph graph);
+// 6. A convolution of few output channels over several sources, in two parts: what is known early is added up early.
+Graph split_sources(Graph graph);
 // 7b. linear(linear) = one; mean -> linear -> linear is a ChannelGate.
 Graph merge_channel_gates(Graph graph);
 // 7. mean(1x1 conv) = 1x1 conv(mean), so that a gate need not wait for the map that it gates.

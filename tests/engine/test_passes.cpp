@@ -67,7 +67,7 @@ class RandomNetwork {
   Value layer() {
     const Value x = any();
     const int c = static_cast<int>(desc(x).c());
-    switch (pick(14)) {
+    switch (pick(15)) {
       case 0: return conv(x, 1 + pick(6), 3, 1, pick(2));
       case 1: return norm(conv(x, 1 + pick(6), 1 + 2 * pick(2), pick(2), pick(2)));
       case 2: return activation(pick(2) ? norm(conv(x, 4, 3, 1, false)) : x);
@@ -129,6 +129,12 @@ class RandomNetwork {
         const Value up = graph_.add(PixelShuffle{2}, {norm(conv(x, 8, 1, 0, false))}, name("shuffle"));
         return graph_.add(Pool{.kind = PoolKind::average, .kernel = 2, .stride = 2}, {activation(up)}, name("pool"));
       }
+      case 13: {  // few channels from an old map and a new one
+        const Value old = conv(maps_[static_cast<std::size_t>(pick(static_cast<int>(maps_.size())))], 8, 1, 0, true);
+        const Value fresh = activation(conv(activation(conv(x, 6, 3, 1, true)), 3, 1, 0, false));
+        if (!desc(old).same_extents(Desc::nhwc(desc(x).n(), 8, desc(x).h(), desc(x).w()))) return fresh;
+        return conv(graph_.add(Concat{}, {old, fresh}, name("cat")), 1, 3, 1, true);
+      }
       default: return activation(x);
     }
   }
@@ -159,8 +165,10 @@ class RandomNetwork {
 // Which of the things that a convolution can take on were met.
 struct Seen {
   std::map<std::string, bool> what = {{"photograph", false}, {"gate", false},        {"norm", false},   {"residual", false},     {"addend", false},
-                                      {"shuffle", false},    {"output gate", false}, {"activated gate", false}, {"stride", false}, {"channel gate", false}, {"centre", false}};
-  void note(const Op& op) {
+                                      {"shuffle", false},    {"output gate", false}, {"activated gate", false}, {"early", false}, {"stride", false}, {"channel gate", false}, {"centre", false}};
+  void note(const Node& node) {
+    const Op& op = node.op;
+    if (node.name.ends_with(".early")) what["early"] = true;
     if (std::holds_alternative<ChannelGate>(op)) what["channel gate"] = true;
     const auto* conv = std::get_if<Conv2d>(&op);
     if (!conv) return;
@@ -200,7 +208,7 @@ TEST_CASE("fused graphs compute what unfused ones do", "[engine]") {
   for (unsigned seed = 0; seed < 100; ++seed) {
     const Graph graph = RandomNetwork(seed).build();
     std::size_t a = 0, b = 0;
-    for (const Node& node : fuse(graph, {}).nodes) seen.note(node.op);
+    for (const Node& node : fuse(graph, {}).nodes) seen.note(node);
     CHECK_NOTHROW(validate(fuse(graph, {})));
     const auto plain = run(graph, false, &a), fused = run(graph, true, &b);
     plain_launches += a, fused_launches += b;

@@ -1,0 +1,116 @@
+// conv(cat(a, b)) = conv_a(a) + conv_b(b): where few channels come out (DRNet's corrections), what is known of the sum
+// early is taken early, so that a feature map need not be kept until the rest is there; a map of few channels is.
+#include <algorithm>
+
+#include "engine/passes/constants.hpp"
+#include "engine/passes/rewrite.hpp"
+
+namespace fathom {
+
+namespace {
+
+constexpr std::int64_t most_outputs = 4;
+
+// Channels [first, first + count) of the inputs of a weight (O, C, kh, kw), for each of the given ranges, side by side.
+struct Range {
+  std::int64_t first, count;
+};
+Numbers channels_of(const Numbers& weight, const std::vector<Range>& ranges) {
+  const Desc& w = weight->desc;
+  const std::int64_t taps = w.extent[2] * w.extent[3], row = w.extent[1] * taps;
+  std::int64_t channels = 0;
+  for (const Range& r : ranges) channels += r.count;
+  return lazily(Desc::dense({w.extent[0], channels, w.extent[2], w.extent[3]}), [=, outputs = w.extent[0]](float* to) {
+    const auto from = weight->values();
+    for (std::int64_t o = 0; o < outputs; ++o)
+      for (const Range& r : ranges) to = std::copy_n(from.get() + o * row + r.first * taps, r.count * taps, to);
+  });
+}
+
+class Splitter {
+ public:
+  explicit Splitter(Graph graph) : graph_(std::move(graph)), structure_(graph_), after_(graph_.nodes.size()) {}
+
+  Graph split() {
+    for (std::size_t k = 0; k < graph_.nodes.size(); ++k) split_node(static_cast<int>(k));
+    std::vector<Node> nodes;
+    for (std::size_t k = 0; k < after_.size(); ++k) {
+      nodes.push_back(std::move(graph_.nodes[k]));
+      for (Node& early : after_[k]) nodes.push_back(std::move(early));
+    }
+    graph_.nodes = std::move(nodes);
+    return remove_dead(std::move(graph_));
+  }
+
+ private:
+  // The last node that makes v or reads it, but for `reader`.
+  int last_use(Value v, int reader) const {
+    int last = structure_.producer_of(v);
+    for (int r : structure_.reader[static_cast<std::size_t>(v.id)])
+      if (r != reader) last = std::max(last, r);
+    return last;
+  }
+
+  void split_node(int index) {
+    Node& node = graph_.nodes[static_cast<std::size_t>(index)];
+    const auto* conv = std::get_if<Conv2d>(&node.op);
+    if (!conv || conv->sources.size() < 2 || conv->residual || conv->gate || conv->affine || conv->output_gate ||
+        conv->shuffle != 1 || conv->groups != 1 || conv->low_products || !(conv->input_activation == Activation{}))
+      return;
+    const auto role = conv->inputs(std::span<const Value>(node.in));
+    const ValueInfo weight = graph_[role.weight];
+    if (weight.desc.extent[0] > most_outputs) return;
+
+    // Early are the maps that nobody would need any more when the last of the others is made.
+    int newest = -1;
+    for (Value v : role.sources) newest = std::max(newest, structure_.producer_of(v));
+    std::vector<std::size_t> early, late;
+    std::vector<Range> early_channels, late_channels;
+    std::int64_t channel = 0, freed = 0;
+    int made = -1;
+    for (std::size_t k = 0; k < role.sources.size(); ++k) {
+      const Value v = role.sources[k];
+      const Range range{channel, graph_[v].desc.c()};
+      channel += range.count;
+      const bool is_early =
+          structure_.producer_of(v) >= 0 && last_use(v, index) < newest && range.count > 2 * weight.desc.extent[0];
+      (is_early ? early : late).push_back(k), (is_early ? early_channels : late_channels).push_back(range);
+      if (is_early) made = std::max(made, structure_.producer_of(v)), freed += graph_[v].desc.elements();
+    }
+    const Desc sum = graph_[node.out[0]].desc;
+    if (early.empty() || late.empty() || freed < 2 * sum.elements()) return;
+
+    const auto part = [&](const std::vector<std::size_t>& which, const std::vector<Range>& ranges, Conv2d op,
+                          const char* name) {
+      op.sources.clear();
+      std::vector<Value> in;
+      for (std::size_t k : which) op.sources.push_back(conv->sources[k]), in.push_back(role.sources[k]);
+      in.push_back(add_once(graph_, weight.name + " of " + name + " inputs", channels_of(weight.constant, ranges)));
+      return std::pair{op, in};
+    };
+    Conv2d plain = *conv;
+    plain.bias = false, plain.addend = {}, plain.activation = {};
+    auto [early_op, early_in] = part(early, early_channels, plain, "early");
+    graph_.values.push_back({node.name + ".early", sum, nullptr});
+    const Value early_sum{static_cast<int>(graph_.values.size()) - 1};
+    after_[static_cast<std::size_t>(made)].push_back({early_op, early_in, {early_sum}, node.name + ".early"});
+
+    auto [op, in] = part(late, late_channels, *conv, "late");
+    op.residual = true;
+    in.insert(in.end() - 1, early_sum);
+    if (role.addend) in.insert(in.end() - 1, *role.addend);
+    if (role.bias) in.push_back(*role.bias);
+    Node& now = graph_.nodes[static_cast<std::size_t>(index)];
+    now.op = op, now.in = in;
+  }
+
+  Graph graph_;
+  Structure structure_;
+  std::vector<std::vector<Node>> after_;  // nodes to stand behind each node
+};
+
+}  // namespace
+
+Graph split_sources(Graph graph) { return Splitter(std::move(graph)).split(); }
+
+}  // namespace fathom
