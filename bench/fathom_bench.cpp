@@ -11,6 +11,7 @@
 #include "bench/accuracy.hpp"
 #include "bench/batches.hpp"
 #include "bench/plot.hpp"
+#include "bench/table.hpp"
 #include "bench/workload.hpp"
 #include "models/architectures.hpp"
 #include "samples/cli.hpp"
@@ -215,6 +216,39 @@ void memory(const MemoryFlags& flags, Json json) {
   finish(flags.json, json);
 }
 
+// ---- table ----
+
+struct TableFlags {
+  cli::EngineFlags engine;
+  std::string paper, json;
+  TableOptions options;
+};
+
+void table(const TableFlags& flags, Json json) {
+  cli::Progress progress;
+  TableOptions options = flags.options;
+  options.engine = flags.engine.options();
+  options.progress = [&](const std::string& text) { progress.show(text); };
+  const PaperTable& paper = find_paper_table(flags.paper);
+  const std::vector<TableLine> lines = fill_table(paper, options);
+  progress.show("");
+  std::printf("%s", to_text(paper, lines).c_str());
+  json["table"] = paper.name, json["paper_machine"] = paper.machine;
+  json["device"] = Engine::synthetic(paper.rows.front().network, options.engine).device();
+  json["rows"] = Json::array();
+  const auto number = [](double v) { return v > 0 ? Json(v) : Json(nullptr); };
+  for (const TableLine& line : lines)
+    json["rows"].push_back({{"network", line.network},
+                            {"width", line.width},
+                            {"height", line.height},
+                            {"figure", line.figure},
+                            {"paper", number(line.paper)},
+                            {"here", number(line.here)},
+                            {"ratio", number(line.ratio())},
+                            {"note", line.note}});
+  finish(flags.json, json);
+}
+
 // ---- accuracy ----
 
 struct AccuracyFlags {
@@ -299,6 +333,17 @@ int main(int argc, char** argv) {
                            "also run once, and tell the process's peak (of one model at a time)");
   memory_flags.engine.add_to(*memory_command, true);
 
+  TableFlags table_flags;
+  CLI::App* table_command = app.add_subcommand("table", "a paper's own table: its figures, ours, their ratio");
+  table_command->add_option("PAPER", table_flags.paper, "drnet, cnd, hr_depth or mobile_baseline")->required();
+  table_command->add_option("--model", table_flags.options.only, "of its networks only these")->delimiter(',');
+  table_command->add_option("--seconds", table_flags.options.seconds, "of measuring per figure")
+      ->check(cli::above_zero);
+  table_command->add_flag("--largest", table_flags.options.largest,
+                          "also run the largest batch that fits into the memory of the paper's GPU");
+  table_command->add_option("--json", table_flags.json, "also write the lines to this file");
+  table_flags.engine.add_to(*table_command, false);
+
   AccuracyFlags accuracy_flags;
   CLI::App* accuracy_command =
       app.add_subcommand("accuracy", "error metrics over a folder of NAME.(png|jpg) with NAME_depth.(png|npy)");
@@ -335,6 +380,7 @@ int main(int argc, char** argv) {
 
   return cli::run(app, argc, argv, [&] {
     if (*accuracy_command) return accuracy(accuracy_flags, recipe(argc, argv));
+    if (*table_command) return table(table_flags, recipe(argc, argv));
     if (*fps_command) return fps(fps_flags, recipe(argc, argv));
     if (*memory_command) return memory(memory_flags, recipe(argc, argv));
   });

@@ -236,6 +236,18 @@ class Programs(unittest.TestCase):
         refused = self.run_program(BENCH, "fps", "--model", "pose_cnn", "--batch", "max", "--memory", "1kB", status=1)
         self.assertIn("pose_cnn at 640x192: not even one image fits", refused.stderr)
 
+    def test_bench_fills_a_papers_table(self):
+        done = self.run_program(BENCH, "table", "mobile_baseline", "--model", "mobile_baseline_1", "--seconds", "0.01",
+                                "--json", "table.json")
+        with open(self.path("table.json")) as file:
+            rows = {row["figure"]: row for row in json.load(file)["rows"]}
+        self.assertEqual(rows["mega_multiply_adds"]["paper"], 27.7)
+        self.assertAlmostEqual(rows["mega_multiply_adds"]["ratio"], 1, 2)
+        self.assertIsNone(rows["ms"]["paper"])
+        self.assertGreater(rows["ms"]["here"], 0)
+        self.assertRegex(done.stdout, r"mobile_baseline_1 +640x480 +27\.70 +27\.71 +1\.000")
+        self.fails(BENCH, "table", "nothing", says=["'nothing'", "hr_depth"])
+
     def test_the_readme_shows_what_was_measured(self):
         self.run_program("python3", os.path.join(ROOT, "bench", "report.py"), "--check")
 
