@@ -114,6 +114,8 @@ struct ConvTask {
   // The bias by output channel in device memory; null: none (or planning). With `stored`, always there, and filled up
   // with zeros to so many.
   std::shared_ptr<const float> bias(int stored = 0) const;
+  // The weights as (taps, C / groups, O) in float32, O filled up with zeros to `padded_o`.
+  std::shared_ptr<const float> weight_by_taps(int padded_o = 0) const;
   // What there is beyond sources, a gate, a bias, a residual and an activation; empty: nothing.
   std::string extras() const;
 };
@@ -143,8 +145,12 @@ std::string fits_head(const ConvTask& task);
 void build_head(const ConvTask& task, Step& step);
 std::string fits_grouped_mma(const ConvTask& task);
 void build_grouped_mma(const ConvTask& task, Step& step);
+std::string fits_grouped_direct(const ConvTask& task);
+void build_grouped_direct(const ConvTask& task, Step& step);
 std::string fits_few_mma(const ConvTask& task);
 void build_few_mma(const ConvTask& task, Step& step);
+std::string fits_few_direct(const ConvTask& task);
+void build_few_direct(const ConvTask& task, Step& step);
 void build_general(const ConvTask& task, Step& step);
 
 }  // namespace fathom::gpu

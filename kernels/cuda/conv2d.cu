@@ -76,6 +76,18 @@ std::shared_ptr<const float> ConvTask::bias(int stored) const {
       backend.packed("no " + layout, count * std::int64_t{4}, [=](std::byte* to) { std::memset(to, 0, count * 4u); }));
 }
 
+std::shared_ptr<const float> ConvTask::weight_by_taps(int padded_o) const {
+  const int taps = geometry.kh * geometry.kw, group_in = geometry.group_in(), o = geometry.o;
+  const int width = std::max(o, padded_o);
+  return packed<float>(backend, role.weight, "taps, inputs, outputs filled up to " + std::to_string(width),
+                       std::int64_t{taps} * group_in * width, [=](const float* from, float* to) {
+                         for (int t = 0; t < taps; ++t)
+                           for (int c = 0; c < group_in; ++c)
+                             for (int k = 0; k < width; ++k)
+                               *to++ = k < o ? from[(std::int64_t{k} * group_in + c) * taps + t] : 0;
+                       });
+}
+
 ConvOperands::ConvOperands(const ConvTask& task) {
   const auto map = [&](const Operand& o) {
     if (o.constant) refuse(task.io, "input '" + o.name + "' is a constant; only computed maps can be read");
@@ -155,7 +167,9 @@ constexpr ConvChoice choices[] = {
     {"depthwise", fits_depthwise, build_depthwise},
     {"head", fits_head, build_head},
     {"grouped mma", fits_grouped_mma, build_grouped_mma},
+    {"grouped direct", fits_grouped_direct, build_grouped_direct},
     {"few channels mma", fits_few_mma, build_few_mma},
+    {"few channels direct", fits_few_direct, build_few_direct},
     {"gemm", fits_gemm, [](const ConvTask& t, Step& s) { build_gemm(t, s); }},
     {"general", [](const ConvTask&) { return std::string(); }, build_general},
 };

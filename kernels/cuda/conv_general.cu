@@ -43,18 +43,11 @@ __global__ void conv_general_kernel(const __grid_constant__ ConvMaps maps, ConvG
 
 void build_general(const ConvTask& task, Step& step) {
   const ConvGeometry g = task.geometry;
-  const int taps = g.kh * g.kw, group_in = g.group_in();
-  const auto weight = packed<float>(task.backend, task.role.weight, "taps, inputs, outputs",
-                                    std::int64_t{taps} * group_in * g.o, [&](const float* from, float* to) {
-                                      for (int t = 0; t < taps; ++t)
-                                        for (int c = 0; c < group_in; ++c)
-                                          for (int o = 0; o < g.o; ++o) *to++ = from[(o * group_in + c) * taps + t];
-                                    });
   const int lanes = std::min(g.o, 128), pixels = 128 / lanes;
   const LaunchShape shape{.grid = dim3(static_cast<unsigned>((g.ow + pixels - 1) / pixels), static_cast<unsigned>(g.oh),
                                        static_cast<unsigned>(task.io.out.desc.n())),
                           .block = dim3(static_cast<unsigned>(lanes), static_cast<unsigned>(pixels))};
-  step.run = [=, operands = ConvOperands(task)](const RunArgs& args) {
+  step.run = [=, weight = task.weight_by_taps(), operands = ConvOperands(task)](const RunArgs& args) {
     launch(conv_general_kernel, shape, static_cast<cudaStream_t>(args.stream), operands.at(args), g, weight.get());
   };
 }

@@ -25,7 +25,7 @@ std::vector<Direct> table() {
                        int out, Size2 kernel) {
     t.push_back({choice, choice, conv_case("direct_" + name, std::move(op), std::move(sources), out, kernel)});
   };
-  const Activation relu{ActivationKind::relu}, hard_swish{ActivationKind::hard_swish};
+  const Activation relu{ActivationKind::relu}, hard_swish{ActivationKind::hard_swish}, sigmoid{ActivationKind::sigmoid};
   const Source reflect{.pad_mode = PadMode::reflect}, replicate{.pad_mode = PadMode::replicate};
 
   add("depthwise", "depthwise_wide", {.padding = 1, .groups = 72, .bias = true, .activation = hard_swish},
@@ -49,39 +49,45 @@ std::vector<Direct> table() {
     add("", name, std::move(op), std::move(sources), out, kernel);
     t.back().fp32 = fp32, t.back().fp16 = fp16;
   };
-  add_two("general", "grouped mma", "grouped_2_to_4", {.padding = 1, .groups = 64, .bias = true, .activation = relu},
-          {map(2, 128, 9, 10)}, 256, 3);
-  add_two("general", "grouped mma", "grouped_4_to_8_stride_2", {.stride = 2, .padding = 1, .groups = 64},
+  add_two("grouped direct", "grouped mma", "grouped_2_to_4",
+          {.padding = 1, .groups = 64, .bias = true, .activation = relu}, {map(2, 128, 9, 10)}, 256, 3);
+  add_two("grouped direct", "grouped mma", "grouped_4_to_8_stride_2", {.stride = 2, .padding = 1, .groups = 64},
           {map(1, 256, 5, 7)}, 512, 3);
-  add_two("general", "grouped mma", "grouped_8_to_16", {.padding = 1, .groups = 8, .bias = true}, {map(1, 64, 4, 9)},
-          128, 3);
-  add_two("general", "grouped mma", "grouped_16_to_32", {.padding = 1, .groups = 5, .bias = true, .residual = true},
-          {map(1, 80, 4, 5)}, 160, 3);
-  add_two("general", "grouped mma", "grouped_4_to_4", {.padding = 1, .groups = 10, .sources = {reflect}},
+  add_two("grouped direct", "grouped mma", "grouped_8_to_16", {.padding = 1, .groups = 8, .bias = true},
+          {map(1, 64, 4, 9)}, 128, 3);
+  add_two("grouped direct", "grouped mma", "grouped_16_to_32",
+          {.padding = 1, .groups = 5, .bias = true, .residual = true}, {map(1, 80, 4, 5)}, 160, 3);
+  add_two("grouped direct", "grouped mma", "grouped_4_to_4", {.padding = 1, .groups = 10, .sources = {reflect}},
           {map(1, 40, 5, 6)}, 40, 3);
   add_two("general", "grouped mma", "grouped_8_to_8_5x5",
           {.padding = 2, .groups = 9, .activation = {ActivationKind::sigmoid}}, {map(1, 72, 6, 3)}, 72, 5);
   add_two("general", "grouped mma", "grouped_16_to_16", {.padding = 2, .dilation = 2, .groups = 3}, {map(1, 48, 5, 6)},
           48, 3);
-  add_two("general", "grouped mma", "grouped_32_to_32", {.padding = 1, .groups = 2}, {map(1, 64, 3, 4)}, 64, 3);
+  add_two("grouped direct", "grouped mma", "grouped_32_to_32", {.padding = 1, .groups = 2}, {map(1, 64, 3, 4)}, 64, 3);
   add_two("general", "grouped mma", "grouped_16_to_8", {.groups = 3}, {map(1, 48, 3, 4)}, 24, 1);
-  add_two("general", "grouped mma", "grouped_nearest",
+  add_two("grouped direct", "grouped mma", "grouped_nearest",
           {.padding = 1, .groups = 4, .sources = {enlarged(ResizeMode::nearest, {7, 10}, PadMode::replicate)}},
           {map(1, 32, 3, 5)}, 32, 3);
 
-  add_two("gemm", "few channels mma", "few_7x7_stride_2", {.stride = 2, .padding = 3, .bias = true, .activation = relu},
-          {map(2, 3, 21, 37)}, 64, 7);
-  add_two("gemm", "few channels mma", "few_3x3_to_16", {.padding = 1, .bias = true, .activation = hard_swish},
-          {map(1, 4, 9, 35)}, 16, 3);
-  add_two("gemm", "few channels mma", "few_8_to_130", {.padding = 1, .residual = true}, {map(1, 8, 5, 6)}, 130, 3);
-  add_two("gemm", "few channels mma", "few_sources",
+  add("grouped direct", "grouped_3_to_5_stride_2",
+      {.stride = 2, .padding = 1, .groups = 4, .bias = true, .residual = true, .activation = sigmoid},
+      {map(2, 12, 5, 12)}, 20, 3);
+  add("grouped direct", "grouped_6_to_12", {.padding = {0, 2, 1, 0}, .groups = 3, .sources = {replicate}},
+      {map(1, 18, 4, 7)}, 36, 3);
+
+  add_two("few channels direct", "few channels mma", "few_7x7_stride_2",
+          {.stride = 2, .padding = 3, .bias = true, .activation = relu}, {map(2, 3, 21, 37)}, 64, 7);
+  add_two("few channels direct", "few channels mma", "few_3x3_to_16",
+          {.padding = 1, .bias = true, .activation = hard_swish}, {map(1, 4, 9, 35)}, 16, 3);
+  add_two("few channels direct", "few channels mma", "few_8_to_130", {.padding = 1, .residual = true},
+          {map(1, 8, 5, 6)}, 130, 3);
+  add_two("few channels direct", "few channels mma", "few_sources",
           {.padding = 1,
            .bias = true,
            .sources = {enlarged(ResizeMode::bilinear, {8, 11}), reflect, enlarged(ResizeMode::nearest, {8, 11})},
            .gate = true},
           {map(1, 3, 3, 4), map(1, 1, 8, 11), map(1, 2, 4, 5)}, 12, 3);
 
-  const Activation sigmoid{ActivationKind::sigmoid};
   add("head", "head_3x3", {.padding = 1, .bias = true, .sources = {reflect}, .activation = sigmoid},
       {map(2, 16, 7, 13)}, 1, 3);
   add("head", "head_1x1_c300", {.bias = true}, {map(1, 300, 5, 6)}, 1, 1);
