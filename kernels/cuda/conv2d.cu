@@ -164,6 +164,7 @@ using namespace gpu;
 namespace {
 
 constexpr ConvChoice choices[] = {
+    {"products", fits_products, build_products},
     {"depthwise", fits_depthwise, build_depthwise},
     {"head", fits_head, build_head},
     {"grouped mma", fits_grouped_mma, build_grouped_mma},

@@ -88,6 +88,15 @@ std::vector<Direct> table() {
            .gate = true},
           {map(1, 3, 3, 4), map(1, 1, 8, 11), map(1, 2, 4, 5)}, 12, 3);
 
+  add("products", "products_in_strips",
+      {.padding = 2,
+       .bias = true,
+       .sources = {enlarged(ResizeMode::bilinear, {48, 120}, PadMode::zeros, true)},
+       .residual = true,
+       .activation = relu,
+       .low_products = true},
+      {map(1, 8, 24, 60)}, 64, 5);
+
   add("head", "head_3x3", {.padding = 1, .bias = true, .sources = {reflect}, .activation = sigmoid},
       {map(2, 16, 7, 13)}, 1, 3);
   add("head", "head_1x1_c300", {.bias = true}, {map(1, 300, 5, 6)}, 1, 1);
