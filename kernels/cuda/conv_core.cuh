@@ -28,6 +28,13 @@ __host__ __device__ constexpr int chunk_place(int row, int chunk) {
   return row * kStepBytes + (chunk ^ (row >> 2 & 1)) * kChunkBytes;
 }
 
+// a = (1 - t) a + t b
+template <int N>
+__device__ inline void blend(Vec<float, N>& a, const Vec<float, N>& b, float t) {
+#pragma unroll
+  for (int i = 0; i < N; ++i) a[i] = (1 - t) * a[i] + t * b[i];
+}
+
 // A block's outputs and how its warps share them.
 template <int M, int N, int WarpsM, int WarpsN>
 struct BlockShape {
@@ -39,16 +46,16 @@ struct BlockShape {
 };
 
 // How a source comes into shared memory.
-enum class LoadKind : int {
+enum class LoadKind : unsigned char {
   copy_16,  // cp.async of chunks
   copy_4,   // cp.async of single floats
   compute,  // through registers: interpolated, normalised, converted
 };
 struct SourceLoad {
   LoadKind kind = LoadKind::copy_16;
-  int planes = 0, first_plane = 0;
-  int stored = 0;     // channels that lie in memory
-  bool wide = false;  // whether chunks of them are aligned
+  bool wide = false;  // whether chunks of it are aligned
+  short planes = 0, first_plane = 0;
+  short stored = 0;  // channels that lie in memory
 };
 
 // Everything a kernel is told.
@@ -57,14 +64,19 @@ struct ConvCore {
   SourceLoad load[kMaxSources];
   ConvTiling tiling;
   const unsigned char* weight = nullptr;  // (blocks of output channels, k-steps, channels, 32 bytes)
-  const float* bias = nullptr;            // filled up to whole blocks; null: none
-  Activation activation;
-  int outputs_h = 0, outputs_w = 0, channels = 0;
-  int residual_stored = 0, y_stored = 0;
-  bool residual_wide = false, y_wide = false;
-  float* partial = nullptr;  // sums of each block's splits
+  int outputs_h = 0, outputs_w = 0;       // before a pixel shuffle
+  int columns = 0;                        // of the product: its output channels, in the order of the weights
+  // The epilogue in eights of channels, where all maps allow it:
+  bool in_eights = false;
+  int square_channels = 0;      // columns of one place in the square that a pixel shuffle makes of a pixel
+  int channels = 0;             // of y
+  int y_stored = 0;             // the same with the pixel's padding
+  const float* bias = nullptr;  // by column, filled up to whole blocks; null: none
+  // Splits of a sum:
+  float* partial = nullptr;
   unsigned* counters = nullptr;
 };
+static_assert(sizeof(ConvCore) <= 4096, "a kernel's parameters, before CUDA 12.1 and on older drivers");
 
 // What this block is to make.
 struct BlockPlace {
@@ -83,23 +95,44 @@ struct BlockPlace {
   }
 };
 
-// Walks the stages in their order.
+// The taps of a source along one axis: all of them, or the middle one.
+struct TapRange {
+  int first_group, last_group;  // of the axis' groups, last not included
+  int first, last;              // of a group's taps, likewise
+  __device__ TapRange(const TapAxis& axis, bool centre)
+      : first_group(centre ? axis.groups / 2 : 0),
+        last_group(centre ? axis.groups / 2 + 1 : axis.groups),
+        first(centre ? axis.taps / 2 : 0),
+        last(centre ? axis.taps / 2 + 1 : axis.taps) {}
+  __device__ int taps() const { return last - first; }
+};
+
+// Walks the stages in their order: sources, groups of taps, planes.
 struct StageCursor {
   int source = 0, group_h = 0, group_w = 0, plane = 0;
   int step = 0;  // k-steps before this stage
 
+  __device__ explicit StageCursor(const ConvCore& conv) { begin_source(conv); }
+  __device__ TapRange rows(const ConvCore& conv) const { return {conv.tiling.rows, conv.maps.source[source].centre}; }
+  __device__ TapRange columns(const ConvCore& conv) const {
+    return {conv.tiling.columns, conv.maps.source[source].centre};
+  }
   __device__ int planes(const ConvCore& conv) const {
     return min(conv.tiling.planes, conv.load[source].planes - plane);
   }
+  __device__ int steps(const ConvCore& conv) const { return planes(conv) * rows(conv).taps() * columns(conv).taps(); }
+
   __device__ void advance(const ConvCore& conv) {
-    const ConvTiling& t = conv.tiling;
-    step += planes(conv) * t.rows.taps * t.columns.taps;
-    if ((plane += t.planes) < conv.load[source].planes) return;
+    step += steps(conv);
+    if ((plane += conv.tiling.planes) < conv.load[source].planes) return;
     plane = 0;
-    if (++group_w < t.columns.groups) return;
-    group_w = 0;
-    if (++group_h < t.rows.groups) return;
-    group_h = 0, ++source;
+    if (++group_w < columns(conv).last_group) return;
+    group_w = columns(conv).first_group;
+    if (++group_h < rows(conv).last_group) return;
+    if (++source < conv.maps.sources) begin_source(conv);
+  }
+  __device__ void begin_source(const ConvCore& conv) {
+    group_h = rows(conv).first_group, group_w = columns(conv).first_group;
   }
 };
 

@@ -1,5 +1,7 @@
-// The epilogue: sums, which lie in shared memory or in parts in the workspace, to the output. A thread takes eight
-// neighbouring channels of a pixel at a time:  y = act(sum + bias + residual), zeros where the pixel is padded.
+// The epilogue: sums, which lie in shared memory or in parts in the workspace, to the output.
+//   y = act(shuffle((sum + bias) * gate) + residual + resize(addend)), zeros where the pixel is padded
+// A thread takes eight neighbouring channels of a pixel at a time. For a pixel shuffle the columns of the product were
+// ordered when the weights were packed: first all channels of the square's first place, then of its second, ...
 #pragma once
 #include "conv_core.cuh"
 
@@ -7,61 +9,66 @@ namespace fathom::gpu {
 
 using Vec8 = Vec<float, 8>;
 
-// Eight channels of a map whose type and alignment are known only while running, c the first.
+// Eight channels, c the first, of a map whose type is known only while running; 16 bytes at a time.
 struct ChannelMap {
   const AnyMap& map;
   int stored;
-  bool wide;
 
   __device__ Vec8 load(int n, int c, int h, int w) const {
-    Vec8 v = {};
     const std::int64_t at = map.index(n, c, h, w);
-    if (wide && map.dtype == DType::f16) return to_float(load_vec<8>(reinterpret_cast<__half*>(map.bytes.data) + at));
-#pragma unroll
-    for (int i = 0; i < 8; i += 4) {
-      if (wide && c + i < stored) {
-        const Vec<float, 4> four = load_vec<4>(reinterpret_cast<float*>(map.bytes.data) + at + i);
-        for (int k = 0; k < 4; ++k) v[i + k] = four[k];
-      }
-    }
-    if (wide) return v;
-#pragma unroll
-    for (int i = 0; i < 8; ++i)
-      if (c + i < stored) v[i] = map.load(n, c + i, h, w);
-    return v;
+    if (map.dtype == DType::f16) return to_float(load_vec<8>(reinterpret_cast<__half*>(map.bytes.data) + at));
+    const float* from = reinterpret_cast<float*>(map.bytes.data) + at;
+    const Vec<float, 4> low = load_vec<4>(from);
+    Vec<float, 4> high = {};
+    if (c + 4 < stored) high = load_vec<4>(from + 4);
+    return {low[0], low[1], low[2], low[3], high[0], high[1], high[2], high[3]};
   }
   __device__ void store(int n, int c, int h, int w, const Vec8& v) const {
     const std::int64_t at = map.index(n, c, h, w);
-    if (wide && map.dtype == DType::f16)
+    if (map.dtype == DType::f16)
       return store_vec(reinterpret_cast<__half*>(map.bytes.data) + at, from_float<__half>(v));
-#pragma unroll
-    for (int i = 0; i < 8; i += 4) {
-      if (wide && c + i < stored)
-        store_vec(reinterpret_cast<float*>(map.bytes.data) + at + i, Vec<float, 4>{v[i], v[i + 1], v[i + 2], v[i + 3]});
-    }
-    if (wide) return;
-#pragma unroll
-    for (int i = 0; i < 8; ++i)
-      if (c + i < stored) map.store(n, c + i, h, w, v[i]);
+    float* to = reinterpret_cast<float*>(map.bytes.data) + at;
+    store_vec(to, Vec<float, 4>{v[0], v[1], v[2], v[3]});
+    if (c + 4 < stored) store_vec(to + 4, Vec<float, 4>{v[4], v[5], v[6], v[7]});
+  }
+
+  // Between four pixels.
+  __device__ Vec8 sample(int n, int c, const Place& row, const Place& column) const {
+    Vec8 above = along(n, c, row.low, column);
+    if (row.t != 0) blend(above, along(n, c, row.high, column), row.t);
+    return above;
+  }
+
+ private:
+  __device__ Vec8 along(int n, int c, int h, const Place& column) const {
+    Vec8 left = load(n, c, h, column.low);
+    if (column.t != 0) blend(left, load(n, c, h, column.high), column.t);
+    return left;
   }
 };
 
-struct Epilogue {
-  const ConvCore& conv;
+__device__ inline void add(Vec8& v, const Vec8& other) {
+#pragma unroll
+  for (int i = 0; i < 8; ++i) v[i] += other[i];
+}
 
-  __device__ void finish(Vec8 v, int n, int c, int h, int w) const {
-    if (conv.bias) add(v, load_vec_readonly<8>(conv.bias + c));
-    if (conv.maps.epilogue.has_residual)
-      add(v, ChannelMap{conv.maps.epilogue.residual, conv.residual_stored, conv.residual_wide}.load(n, c, h, w));
+// Eight columns of the product at output (i, j).
+__device__ inline void store_eight(const ConvCore& conv, int n, int column, int i, int j, Vec8 v) {
+  const ConvEpilogue& e = conv.maps.epilogue;
+  const int place = column / conv.square_channels, c = column % conv.square_channels;
+  const int h = i * e.shuffle + place / e.shuffle, w = j * e.shuffle + place % e.shuffle;
+  if (c >= conv.y_stored) return;
+  if (conv.bias) add(v, load_vec_readonly<8>(conv.bias + column));
+  if (e.has_gate) {
 #pragma unroll
-    for (int i = 0; i < 8; ++i) v[i] = c + i < conv.channels ? apply(conv.activation, v[i]) : 0;
-    ChannelMap{conv.maps.epilogue.y, conv.y_stored, conv.y_wide}.store(n, c, h, w, v);
+    for (int k = 0; k < 8; ++k) v[k] *= c + k < conv.channels ? e.gate.load(n, c + k, 0, 0) : 0;
   }
-  static __device__ void add(Vec8& v, const Vec8& other) {
+  if (e.has_residual) add(v, ChannelMap{e.residual, conv.y_stored}.load(n, c, h, w));
+  if (e.has_addend) add(v, ChannelMap{e.addend, conv.y_stored}.sample(n, c, e.rows.place(h), e.columns.place(w)));
 #pragma unroll
-    for (int i = 0; i < 8; ++i) v[i] += other[i];
-  }
-};
+  for (int k = 0; k < 8; ++k) v[k] = c + k < conv.channels ? apply(e.activation, v[k]) : 0;
+  ChannelMap{e.y, conv.y_stored}.store(n, c, h, w, v);
+}
 
 // Rows of sums in shared memory, one per output pixel, are this much longer than the block is wide: a warp's stores of
 // fragments then meet no bank twice.
@@ -71,23 +78,37 @@ inline constexpr int kSumsPad = 8;
 // adds all of them in their order.
 template <class Shape>
 __device__ inline void finish_block(const ConvCore& conv, const BlockPlace& block, const float* sums) {
-  constexpr int kGroups = Shape::kN / 8, kPitch = Shape::kN + kSumsPad;
+  constexpr int kSize = Shape::kM * Shape::kN, kPitch = Shape::kN + kSumsPad;
   const ConvTiling& t = conv.tiling;
-  float* const parts = conv.partial + static_cast<std::int64_t>(block.index) * t.splits * (Shape::kM * Shape::kN);
-  if (t.splits > 1) {
-    float* const mine = parts + block.split * (Shape::kM * Shape::kN);
-    for (int i = static_cast<int>(threadIdx.x); i < Shape::kM * kGroups; i += Shape::kThreads)
-      store_vec(mine + i * 8, load_vec<8>(sums + i / kGroups * kPitch + i % kGroups * 8));
-    if (!last_block(conv.counters + block.index, static_cast<unsigned>(t.splits))) return;
+  const int splits = t.splits, thread = static_cast<int>(threadIdx.x);
+  float* const parts = conv.partial + static_cast<std::int64_t>(block.index) * splits * kSize;
+  if (splits > 1) {
+    for (int i = thread * 8; i < kSize; i += Shape::kThreads * 8)
+      store_vec(parts + block.split * kSize + i, load_vec<8>(sums + i / Shape::kN * kPitch + i % Shape::kN));
+    if (!last_block(conv.counters + block.index, static_cast<unsigned>(splits))) return;
   }
-  for (int i = static_cast<int>(threadIdx.x); i < Shape::kM * kGroups; i += Shape::kThreads) {
-    const int output = i / kGroups, c = block.channel_block * Shape::kN + i % kGroups * 8;
-    const int h = block.row + (output >> t.log2_width), w = block.column + (output & ((1 << t.log2_width) - 1));
-    if (h >= conv.outputs_h || w >= conv.outputs_w || c >= conv.y_stored) continue;
-    Vec8 v = load_vec<8>(t.splits > 1 ? parts + i * 8 : sums + output * kPitch + i % kGroups * 8);
-    for (int split = 1; split < t.splits; ++split)
-      Epilogue::add(v, load_vec<8>(parts + split * (Shape::kM * Shape::kN) + i * 8));
-    Epilogue{conv}.finish(v, block.image, c, h, w);
+  // f(n, column, i, j, where the sum lies) for every `width` columns of the block, as far as there are `columns`
+  const auto for_each = [&](int width, int columns, auto&& f) {
+    for (int k = thread * width; k < kSize; k += Shape::kThreads * width) {
+      const int output = k / Shape::kN, column = block.channel_block * Shape::kN + k % Shape::kN;
+      const int i = block.row + (output >> t.log2_width), j = block.column + (output & ((1 << t.log2_width) - 1));
+      if (i >= conv.outputs_h || j >= conv.outputs_w || column >= columns) continue;
+      f(block.image, column, i, j, splits > 1 ? parts + k : sums + output * kPitch + k % Shape::kN);
+    }
+  };
+  if (conv.in_eights) {
+    for_each(8, conv.columns, [&](int n, int column, int i, int j, const float* part) {
+      Vec8 sum = load_vec<8>(part);
+      for (int split = 1; split < splits; ++split) add(sum, load_vec<8>(part + split * kSize));
+      store_eight(conv, n, column, i, j, sum);
+    });
+  } else {
+    for_each(1, max(conv.columns, conv.y_stored), [&](int n, int column, int i, int j, const float* part) {
+      if (column >= conv.columns) return conv.maps.epilogue.y.store(n, column, i, j, 0);  // the pixel's padding
+      float sum = *part;
+      for (int split = 1; split < splits; ++split) sum += part[split * kSize];
+      conv.maps.epilogue.store(n, column, i, j, sum);
+    });
   }
 }
 

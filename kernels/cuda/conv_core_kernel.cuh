@@ -1,6 +1,6 @@
 // The kernel of the convolution core, for one arithmetic and block shape (Product).
 //
-// Shared memory: tables of places | gate | ring of stages, which the sums take over at the end.
+// Shared memory: tables of places | prologue | ring of stages, which the sums take over at the end.
 #pragma once
 #include "conv_core_epilogue.cuh"
 #include "conv_core_load.cuh"
@@ -16,30 +16,46 @@ __device__ inline void wait_for_stage(int stages) {
   if (stages == 4) cp_async_wait<2>();
 }
 
-// The gate of this image in the order of planes, which are filled up with zeros.
+// Channels of one plane.
 template <class Product>
-__device__ inline void stage_gate(const ConvCore& conv, int image, float* gate) {
-  constexpr int kPlane = kStepBytes / static_cast<int>(sizeof(typename Product::Element));
+inline constexpr int kPlane = kStepBytes / static_cast<int>(sizeof(typename Product::Element));
+
+// Scale and shift for this image, its gate included, in the order of planes; these are filled up with zeros.
+template <class Product>
+__device__ inline Prologue stage_prologue(const ConvCore& conv, int image, unsigned char* shared) {
+  const ConvPrologue& p = conv.maps.prologue;
+  if (!p.scale && !p.has_gate) return {nullptr, nullptr, p.activation.kind};
+  const SourceLoad& end = conv.load[conv.maps.sources - 1];
+  float* const scale = reinterpret_cast<float*>(shared);
+  float* const shift = p.shift ? scale + (end.first_plane + end.planes) * kPlane<Product> : nullptr;
   for (int k = 0; k < conv.maps.sources; ++k) {
     const ConvSource& s = conv.maps.source[k];
-    for (int i = static_cast<int>(threadIdx.x); i < conv.load[k].planes * kPlane; i += Product::Shape::kThreads)
-      gate[conv.load[k].first_plane * kPlane + i] = i < s.channels ? conv.maps.prologue.gate.load(image, s.first + i, 0, 0) : 0;
+    const int first = conv.load[k].first_plane * kPlane<Product>;
+    for (int i = static_cast<int>(threadIdx.x); i < conv.load[k].planes * kPlane<Product>;
+         i += Product::Shape::kThreads) {
+      const bool inside = i < s.channels;
+      const float gate = inside && p.has_gate ? p.gate.load(image, s.first + i, 0, 0) : inside ? 1 : 0;
+      scale[first + i] = inside && p.scale ? p.scale[s.first + i] * gate : gate;
+      if (shift) shift[first + i] = inside ? p.shift[s.first + i] * gate : 0;
+    }
   }
+  return {scale, shift, p.activation.kind};
 }
 
 template <class Product>
 __device__ inline void multiply_stage(Product& product, const ConvCore& conv, const StageCursor& at,
-                                      const unsigned char* stage, const float* gate) {
-  constexpr int kPlane = kStepBytes / static_cast<int>(sizeof(typename Product::Element));
+                                      const unsigned char* stage, const Prologue& prologue) {
   const ConvTiling& t = conv.tiling;
+  const TapRange rows = at.rows(conv), columns = at.columns(conv);
   const unsigned char* weight = stage + t.weight_offset;
   const int planes = at.planes(conv), width = t.columns.places();
   for (int plane = 0; plane < planes; ++plane) {
-    const Prologue prologue{gate ? gate + (conv.load[at.source].first_plane + at.plane + plane) * kPlane : nullptr};
-    for (int a = 0; a < t.rows.taps; ++a) {
-      for (int b = 0; b < t.columns.taps; ++b) {
+    Prologue here;
+    if (prologue.scale) here = prologue.at((conv.load[at.source].first_plane + at.plane + plane) * kPlane<Product>);
+    for (int a = rows.first; a < rows.last; ++a) {
+      for (int b = columns.first; b < columns.last; ++b) {
         const int tap = a * t.rows.tap_pitch * width + b * t.columns.tap_pitch;
-        product.step(stage + plane * t.plane_bytes, tap, weight, prologue);
+        product.step(stage + plane * t.plane_bytes, tap, weight, here);
         weight += Product::Shape::kN * kStepBytes;
       }
     }
@@ -60,15 +76,14 @@ __global__ void __launch_bounds__(Product::Shape::kThreads,
   const ConvTiling& t = conv.tiling;
   const BlockPlace block(t);
   const PlaceTables tables(t, shared);
-  float* const gate = conv.maps.prologue.has_gate ? reinterpret_cast<float*>(shared + t.gate_offset) : nullptr;
   unsigned char* const ring = shared + t.ring_offset;
   tables.fill(conv, block);
-  if (gate) stage_gate<Product>(conv, block.image, gate);
+  const Prologue prologue = stage_prologue<Product>(conv, block.image, shared + t.prologue_offset);
   __syncthreads();
 
   // This split's part of the stages.
   const int first = t.stage_count * block.split / t.splits, last = t.stage_count * (block.split + 1) / t.splits;
-  StageCursor loading;
+  StageCursor loading(conv);
   for (int i = 0; i < first; ++i) loading.advance(conv);
   StageCursor at = loading;
   const LoadWalk walk(t);
@@ -88,13 +103,13 @@ __global__ void __launch_bounds__(Product::Shape::kThreads,
       unsigned char* const to = ring + load_slot * t.stage_bytes;
       load_activations<Element>(conv, tables, walk, loading, block.image, to);
       load_weights(weight + static_cast<std::int64_t>(loading.step) * (Shape::kN * kStepBytes), to + t.weight_offset,
-                   loading.planes(conv) * t.rows.taps * t.columns.taps * (Shape::kN * kStepBytes));
+                   loading.steps(conv) * (Shape::kN * kStepBytes));
       loading.advance(conv);
       load_slot = next(load_slot);
     }
     cp_async_commit();  // an empty group too: the wait counts groups
     if (stage < first) continue;
-    multiply_stage(product, conv, at, ring + slot * t.stage_bytes, gate);
+    multiply_stage(product, conv, at, ring + slot * t.stage_bytes, prologue);
     at.advance(conv);
     slot = next(slot);
   }

@@ -5,7 +5,10 @@
 namespace fathom::gpu {
 
 // ---- where a source is read: one table per source and axis, made once per block by the formulas of Axis, so that any
-// resize and any padding is a look-up. In elements from the image's first; -1: a zero of the padding.
+// resize and any padding is a look-up. In elements from the image's first; -1: a zero of the padding; kUnseen: what
+// only the outer taps would see, of a source that is read by the middle one.
+inline constexpr int kUnseen = -2;
+
 struct PlaceTables {
   Place* first;
   int rows, columns;  // entries per source
@@ -17,9 +20,14 @@ struct PlaceTables {
   __device__ const Place* row(int source) const { return first + source * (rows + columns); }
   __device__ const Place* column(int source) const { return row(source) + rows; }
 
-  static __device__ Place entry(const TapAxis& axis, const Axis& source, int first_output, int k, int stride) {
-    const int places = axis.places(), input = axis.input(first_output, k / places, k % places);
+  static __device__ Place entry(const TapAxis& axis, const Axis& source, bool centre, int first_output, int k,
+                                int stride) {
+    const int places = axis.places(), place = k % places, input = axis.input(first_output, k / places, place);
     if (input > axis.last) return {};  // the tile overhangs the map: nobody uses this
+    if (centre) {
+      const int from_first = place - axis.taps / 2 * axis.tap_pitch;
+      if (from_first < 0 || from_first > (axis.outputs - 1) * axis.pitch || from_first % axis.pitch) return {kUnseen};
+    }
     Place p = source.place(input);
     if (p.low >= 0) p.low *= stride, p.high *= stride;
     return p;
@@ -29,9 +37,9 @@ struct PlaceTables {
     for (int i = static_cast<int>(threadIdx.x); i < conv.maps.sources * each; i += static_cast<int>(blockDim.x)) {
       const int k = i / each, entry_of = i % each;
       const ConvSource& s = conv.maps.source[k];
-      first[i] = entry_of < rows
-                     ? entry(conv.tiling.rows, s.rows, block.row, entry_of, s.x.bytes.stride[2])
-                     : entry(conv.tiling.columns, s.columns, block.column, entry_of - rows, s.x.bytes.stride[3]);
+      first[i] = entry_of < rows ? entry(conv.tiling.rows, s.rows, s.centre, block.row, entry_of, s.x.bytes.stride[2])
+                                 : entry(conv.tiling.columns, s.columns, s.centre, block.column, entry_of - rows,
+                                         s.x.bytes.stride[3]);
     }
   }
 };
@@ -80,13 +88,6 @@ __device__ inline Vec<float, N> fetch(const ConvSource& s, const SourceLoad& how
   return v;
 }
 
-// (1 - t) a + t b, where t = 0 takes a even beside what is not finite
-template <int N>
-__device__ inline void blend(Vec<float, N>& a, const Vec<float, N>& b, float t) {
-#pragma unroll
-  for (int i = 0; i < N; ++i) a[i] = (1 - t) * a[i] + t * b[i];
-}
-
 template <int N>
 __device__ inline Vec<float, N> sample(const ConvSource& s, const SourceLoad& how, const unsigned char* image,
                                        const Place& row, const Place& column, int c) {
@@ -117,6 +118,7 @@ __device__ inline void load_activations(const ConvCore& conv, const PlaceTables&
   stage += plane * t.plane_bytes;
   for (; walk.pixel < pixels; walk.advance(width)) {
     const Place &row = rows[walk.row], &column = columns[walk.column];
+    if (row.low == kUnseen || column.low == kUnseen) continue;
     const bool inside = row.low >= 0 && column.low >= 0;
     unsigned char* to = stage + chunk_place(walk.pixel, walk.chunk % 2);
     const T* from = reinterpret_cast<const T*>(image);

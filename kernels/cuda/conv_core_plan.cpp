@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <numeric>
 
 namespace fathom::gpu {
 
@@ -30,21 +29,23 @@ TapAxis tap_axis(int outputs, int kernel, int stride, int dilation, int before, 
 void lay_out(ConvPlan& plan, const ConvProblem& p) {
   ConvTiling& t = plan.tiling;
   const BlockSize& size = plan.size();
-  const int all_planes = std::accumulate(p.planes.begin(), p.planes.end(), 0);
-  const int sources = static_cast<int>(p.planes.size());
   t.tiles_h = quotient_up(p.outputs_h, t.rows.outputs), t.tiles_w = quotient_up(p.outputs_w, t.columns.outputs);
-  t.channel_blocks = quotient_up(p.channels, size.n);
+  t.channel_blocks = quotient_up(p.columns, size.n);
   // Planes begin in different banks, so that writing a chunk of each at once does not collide.
   t.plane_bytes = round_up(t.rows.places() * t.columns.places() * kStepBytes, 128) + (t.planes > 1 ? kStepBytes : 0);
   t.weight_offset = round_up(t.planes * t.plane_bytes, 128);
   t.stage_bytes = t.weight_offset + t.planes * t.rows.taps * t.columns.taps * size.n * kStepBytes;
-  t.stage_count = 0;
-  for (int planes : p.planes) t.stage_count += quotient_up(planes, t.planes) * t.rows.groups * t.columns.groups;
-  t.step_count = all_planes * p.kernel_h * p.kernel_w;
+  t.stage_count = t.step_count = 0;
+  int all_planes = 0;
+  for (const ConvProblem::Source& s : p.sources) {
+    t.stage_count += quotient_up(s.planes, t.planes) * (s.centre ? 1 : t.rows.groups * t.columns.groups);
+    t.step_count += s.planes * (s.centre ? 1 : p.kernel_h * p.kernel_w);
+    all_planes += s.planes;
+  }
   const int places = t.rows.groups * t.rows.places() + t.columns.groups * t.columns.places();
-  t.gate_offset = round_up(sources * places * kPlaceBytes, 128);
-  const int gate_bytes = p.gated ? all_planes * elements_per_step(p.arithmetic) * 4 : 0;
-  t.ring_offset = round_up(t.gate_offset + gate_bytes, 128);
+  t.prologue_offset = round_up(static_cast<int>(p.sources.size()) * places * kPlaceBytes, 128);
+  t.ring_offset =
+      round_up(t.prologue_offset + p.prologue_vectors * all_planes * elements_per_step(p.arithmetic) * 4, 128);
   const int sums_bytes = size.m * (size.n + kSumsPad) * 4;
   plan.shared_bytes = t.ring_offset + std::max(t.stages * t.stage_bytes, sums_bytes);
 }
@@ -105,44 +106,55 @@ std::string to_text(const ConvPlan& plan) {
   return text;
 }
 
-ConvPlan plan_conv(const ConvProblem& p, const GpuInfo& gpu, int only) {
-  const int most_planes = *std::max_element(p.planes.begin(), p.planes.end());
-  ConvPlan best;
-  bool found = false;
-  const auto consider = [&](ConvPlan plan) {
+void for_each_plan(const ConvProblem& p, const GpuInfo& gpu, const std::function<void(const ConvPlan&)>& f) {
+  int most_planes = 1;
+  for (const ConvProblem::Source& s : p.sources) most_planes = std::max(most_planes, s.planes);
+  const auto with_splits = [&](ConvPlan plan) {
     lay_out(plan, p);
     if (plan.shared_bytes + kStaticBytes > gpu.shared_bytes) return;
     for (int splits = 1; splits <= std::min(plan.tiling.stage_count, 32); splits += splits < 4 ? 1 : splits / 2) {
-      if (splits > 1 && plan.blocks(p) * (splits - 1) >= 2 * gpu.multiprocessors) break;  // there are enough
+      if (splits > 1 && plan.blocks(p) * (splits - 1) >= 2 * gpu.multiprocessors) break;  // there are enough blocks
       plan.tiling.splits = splits;
       plan.cycles = cycles_of(plan, p, gpu);
-      if (!found || plan.cycles < best.cycles) best = plan, found = true;
+      f(plan);
     }
   };
-  for (int block = 0; block < kBlockSizes; ++block) {
-    if (only >= 0 && block != only) continue;
-    const int m = block_sizes[block].m;
-    for (int log2_width = 0; 1 << log2_width <= m; ++log2_width) {
-      const int width = 1 << log2_width;
-      if (width >= 2 * p.outputs_w && width > 1) break;
-      if (m / width >= 2 * p.outputs_h && width < p.outputs_w && width < m) continue;
-      for (int together = 0; together < 4; ++together) {
-        const bool rows = together & 1, columns = together & 2;
-        if ((rows && p.kernel_h == 1) || (columns && p.kernel_w == 1)) continue;
-        for (int log2_planes = 0; log2_planes < 3 && (log2_planes == 0 || 1 << log2_planes < 2 * most_planes);
-             ++log2_planes)
-          for (int stages = 2; stages <= 4; ++stages) {
-            ConvPlan plan{.block = block};
-            ConvTiling& t = plan.tiling;
-            t.rows = tap_axis(m / width, p.kernel_h, p.stride_h, p.dilation_h, p.top, p.outputs_h, rows);
-            t.columns = tap_axis(width, p.kernel_w, p.stride_w, p.dilation_w, p.left, p.outputs_w, columns);
-            t.log2_width = log2_width;
-            t.planes = 1 << log2_planes, t.log2_planes = log2_planes, t.stages = stages;
-            consider(plan);
-          }
+  const auto with_ring = [&](const ConvPlan& plan) {
+    for (int log2_planes = 0; log2_planes < 3 && (log2_planes == 0 || 1 << log2_planes < 2 * most_planes);
+         ++log2_planes)
+      for (int stages = 2; stages <= 4; ++stages) {
+        ConvPlan next = plan;
+        next.tiling.planes = 1 << log2_planes, next.tiling.log2_planes = log2_planes, next.tiling.stages = stages;
+        with_splits(next);
       }
+  };
+  const auto with_taps = [&](ConvPlan plan, int height, int width) {
+    for (const bool rows : {false, true})
+      for (const bool columns : {false, true}) {
+        if ((rows && p.kernel_h == 1) || (columns && p.kernel_w == 1)) continue;
+        ConvTiling& t = plan.tiling;
+        t.rows = tap_axis(height, p.kernel_h, p.stride_h, p.dilation_h, p.top, p.outputs_h, rows);
+        t.columns = tap_axis(width, p.kernel_w, p.stride_w, p.dilation_w, p.left, p.outputs_w, columns);
+        with_ring(plan);
+      }
+  };
+  for (int block = 0; block < kBlockSizes; ++block) {
+    const int m = block_sizes[block].m;
+    for (int log2_width = 0, width = 1; width <= m; ++log2_width, width *= 2) {
+      if (width >= 2 * p.outputs_w && width > 1) break;                                // half of it overhangs
+      if (m / width >= 2 * p.outputs_h && width < p.outputs_w && width < m) continue;  // it could be wider instead
+      ConvPlan plan{.block = block};
+      plan.tiling.log2_width = log2_width;
+      with_taps(plan, m / width, width);
     }
   }
+}
+
+ConvPlan best_plan(const ConvProblem& problem, const GpuInfo& gpu) {
+  ConvPlan best{.cycles = INFINITY};
+  for_each_plan(problem, gpu, [&](const ConvPlan& plan) {
+    if (plan.cycles < best.cycles) best = plan;
+  });
   return best;
 }
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <iterator>
 #include <string>
 #include <vector>
@@ -35,11 +36,11 @@ struct ConvTiling {
   int planes = 1, log2_planes = 0;  // 32-byte planes of channels in a stage, at most
   int plane_bytes = 0;              // from plane to plane of a stage's activations
   int weight_offset = 0, stage_bytes = 0;
-  int stages = 2;                        // of the ring
-  int stage_count = 0;                   // of the whole sum
-  int step_count = 0;                    // k-steps of the whole sum
-  int splits = 1;                        // blocks that share one sum
-  int gate_offset = 0, ring_offset = 0;  // in shared memory, behind the tables of places
+  int stages = 2;                            // of the ring
+  int stage_count = 0;                       // of the whole sum
+  int step_count = 0;                        // k-steps of the whole sum
+  int splits = 1;                            // blocks that share one sum
+  int prologue_offset = 0, ring_offset = 0;  // in shared memory, behind the tables of places
 };
 
 // The block shapes there are, by number: the kernels are instantiated for these.
@@ -57,10 +58,16 @@ constexpr int elements_per_step(Arithmetic a) { return a == Arithmetic::half ? 1
 
 struct ConvProblem {
   Arithmetic arithmetic = Arithmetic::half;
-  int images = 1, outputs_h = 1, outputs_w = 1, channels = 1;  // of the output
+  int images = 1, outputs_h = 1, outputs_w = 1;
+  int columns = 1;  // output channels
   int kernel_h = 1, kernel_w = 1, stride_h = 1, stride_w = 1, dilation_h = 1, dilation_w = 1, top = 0, left = 0;
-  std::vector<int> planes;  // of each source
-  bool gated = false;
+  struct Source {
+    int planes;
+    bool centre;  // read by the middle tap only
+  };
+  std::vector<Source> sources;
+  int prologue_vectors = 0;  // by channel: scale or gate, shift
+  bool one_row = false;      // a 1x1 convolution whose pixels are taken as one long row
 };
 
 struct ConvPlan {
@@ -78,8 +85,9 @@ struct ConvPlan {
 // "128x64 outputs (8x16 pixels), 3x3 taps, 2 planes, 3 stages, split 4"
 std::string to_text(const ConvPlan& plan);
 
-// The plan of least cost, by what the GPU can do; `only` restricts the block shape (-1: any). Throws nothing: there is
-// always one that fits.
-ConvPlan plan_conv(const ConvProblem& problem, const GpuInfo& gpu, int only = -1);
+// Every plan that fits into the GPU's shared memory, with its cost, in a fixed order.
+void for_each_plan(const ConvProblem& problem, const GpuInfo& gpu, const std::function<void(const ConvPlan&)>& f);
+// The one of least cost.
+ConvPlan best_plan(const ConvProblem& problem, const GpuInfo& gpu);
 
 }  // namespace fathom::gpu

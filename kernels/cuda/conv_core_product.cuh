@@ -5,10 +5,29 @@
 
 namespace fathom::gpu {
 
-// What happens to an activation on its way into the product: scale[c] x, the gate of its image. In shared memory, in
-// the order of planes; null: nothing happens.
+// What happens to an activation x of channel c on its way into the product: f(scale[c] x + shift[c]), in which the gate
+// of its image is part of both. Lies in shared memory, in the order of planes.
 struct Prologue {
-  const float* scale = nullptr;
+  const float* scale = nullptr;  // null: nothing happens
+  const float* shift = nullptr;  // null: zeros
+  ActivationKind f = ActivationKind::none;
+
+  static bool takes(ActivationKind f) {  // what is cheap enough to be done once for every tap
+    return f == ActivationKind::none || f == ActivationKind::relu || f == ActivationKind::hard_swish;
+  }
+  __device__ Prologue at(int channel) const { return {scale + channel, shift ? shift + channel : nullptr, f}; }
+  template <int N>
+  __device__ void apply(Vec<float, N>& x, int channel) const {
+    const Vec<float, N> a = load_vec<N>(scale + channel);
+    Vec<float, N> b = {};
+    if (shift) b = load_vec<N>(shift + channel);
+#pragma unroll
+    for (int i = 0; i < N; ++i) {
+      x[i] = a[i] * x[i] + b[i];
+      if (f == ActivationKind::relu) x[i] = x[i] < 0 ? 0 : x[i];
+      if (f == ActivationKind::hard_swish) x[i] *= relu6(x[i] + 3) * (1.0f / 6);
+    }
+  }
 };
 
 // The first place of the tile that an output of it sees.
@@ -17,17 +36,53 @@ __device__ inline int place_of(const ConvTiling& t, int output) {
   return h * t.rows.pitch * t.columns.places() + w * t.columns.pitch;
 }
 
-// ---- fp16: m16n8k16
-template <class Shape_>
-struct HalfProduct {
-  using Shape = Shape_;
+// ---- on tensor cores. The fragments of both types are 16 rows by 32 bytes (a) and 8 columns by 32 bytes (b), and
+// their registers hold the same four bytes of them.
+struct HalfMma {  // m16n8k16: a register holds two neighbouring halves
   using Element = __half;
+  static __device__ void multiply(Accumulator& sum, const FragmentA& a, const FragmentB& b) { sum.add_product(a, b); }
+  // r[0] and r[1] are of one chunk, r[2] and r[3] of the next.
+  static __device__ void apply(const Prologue& prologue, FragmentA& a) {
+#pragma unroll
+    for (int r = 0; r < 4; ++r) {
+      const float2 pair = unpack_halves(a.r[r]);
+      Vec<float, 2> x = {pair.x, pair.y};
+      prologue.apply(x, lane_id() % 4 * 2 + r / 2 * 8);
+      a.r[r] = pack_halves(x[0], x[1]);
+    }
+  }
+  static __device__ void round(FragmentA&) {}
+};
+
+struct Tf32Mma {  // m16n8k8; weights were rounded when they were packed
+  using Element = float;
+  static __device__ void multiply(Accumulator& sum, const FragmentA& a, const FragmentB& b) {
+    mma_m16n8k8_tf32(sum.c, a.r, b.r, sum.c);
+  }
+  static __device__ void apply(const Prologue& prologue, FragmentA& a) {
+#pragma unroll
+    for (int r = 0; r < 4; ++r) {
+      Vec<float, 1> x = {__uint_as_float(a.r[r])};
+      prologue.apply(x, lane_id() % 4 + r / 2 * 4);
+      a.r[r] = __float_as_uint(x[0]);
+    }
+  }
+  static __device__ void round(FragmentA& a) {
+#pragma unroll
+    for (int r = 0; r < 4; ++r) a.r[r] = to_tf32(__uint_as_float(a.r[r]));
+  }
+};
+
+template <class Mma, class Shape_>
+struct TensorProduct {
+  using Shape = Shape_;
+  using Element = typename Mma::Element;
   static constexpr int kFragmentsM = Shape::kWarpM / 16, kFragmentsN = Shape::kWarpN / 8;
 
   Accumulator sums[kFragmentsM][kFragmentsN];
   int place[kFragmentsM];  // that this lane reads for ldmatrix, of each fragment's rows
 
-  __device__ explicit HalfProduct(const ConvTiling& t) {
+  __device__ explicit TensorProduct(const ConvTiling& t) {
 #pragma unroll
     for (int i = 0; i < kFragmentsM; ++i) place[i] = place_of(t, Shape::warp_row() + 16 * i + lane_id() % 16);
   }
@@ -45,24 +100,15 @@ struct HalfProduct {
       ldmatrix(r, weight + chunk_place(column + 8 * j, lane_id() / 8 % 2));
       b[j] = {{r[0], r[1]}}, b[j + 1] = {{r[2], r[3]}};
     }
-    if (prologue.scale) scale(a, prologue.scale + lane_id() % 4 * 2);
 #pragma unroll
     for (int i = 0; i < kFragmentsM; ++i) {
-#pragma unroll
-      for (int j = 0; j < kFragmentsN; ++j) sums[i][j].add_product(a[i], b[j]);
+      if (prologue.scale) Mma::apply(prologue, a[i]);
+      Mma::round(a[i]);
     }
-  }
-
-  // A lane's registers hold two neighbouring channels in r[0] and r[1], and those eight further on in r[2] and r[3].
-  static __device__ void scale(FragmentA (&a)[kFragmentsM], const float* by) {
-    const Vec<float, 2> near = load_vec<2>(by), far = load_vec<2>(by + 8);
 #pragma unroll
     for (int i = 0; i < kFragmentsM; ++i) {
 #pragma unroll
-      for (int r = 0; r < 4; ++r) {
-        const float2 x = unpack_halves(a[i].r[r]);
-        a[i].r[r] = r < 2 ? pack_halves(near[0] * x.x, near[1] * x.y) : pack_halves(far[0] * x.x, far[1] * x.y);
-      }
+      for (int j = 0; j < kFragmentsN; ++j) Mma::multiply(sums[i][j], a[i], b[j]);
     }
   }
 
@@ -82,6 +128,10 @@ struct HalfProduct {
     }
   }
 };
+template <class Shape>
+using HalfProduct = TensorProduct<HalfMma, Shape>;
+template <class Shape>
+using Tf32Product = TensorProduct<Tf32Mma, Shape>;
 
 // ---- fp32: every lane makes outputs 8 rows and 4 columns apart, so that a warp's accesses touch neighbouring rows
 template <class Shape_>
@@ -107,12 +157,8 @@ struct FloatProduct {
       for (int i = 0; i < kRows; ++i)
         a[i] = load_vec<4>(reinterpret_cast<const float*>(plane + chunk_place(place[i] + tap, chunk)));
       if (prologue.scale) {
-        const Vec<float, 4> by = load_vec<4>(prologue.scale + 4 * chunk);
 #pragma unroll
-        for (int i = 0; i < kRows; ++i) {
-#pragma unroll
-          for (int k = 0; k < 4; ++k) a[i][k] *= by[k];
-        }
+        for (int i = 0; i < kRows; ++i) prologue.apply(a[i], 4 * chunk);
       }
 #pragma unroll
       for (int j = 0; j < kColumns; ++j) {

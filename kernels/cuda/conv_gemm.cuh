@@ -7,10 +7,12 @@ namespace fathom::gpu {
 
 using ConvKernel = void (*)(ConvCore);
 ConvKernel half_conv_kernel(int block);
+ConvKernel tf32_conv_kernel(int block);
 ConvKernel float_conv_kernel(int block);
 
+ConvProblem problem_of(const ConvTask& task);
 std::string fits_gemm(const ConvTask& task);
-// `only`: the block shape to take, of block_sizes; -1: the one the plan thinks best.
-void build_gemm(const ConvTask& task, Step& step, int only = -1);
+void build_gemm(const ConvTask& task, Step& step);
+void build_gemm(const ConvTask& task, Step& step, const ConvPlan& plan);  // one of for_each_plan(problem_of(task), ...)
 
 }  // namespace fathom::gpu
