@@ -2,7 +2,9 @@
 #include <sys/resource.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cstdio>
+#include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -10,6 +12,7 @@
 
 #include "bench/accuracy.hpp"
 #include "bench/batches.hpp"
+#include "bench/place.hpp"
 #include "bench/plot.hpp"
 #include "bench/table.hpp"
 #include "bench/workload.hpp"
@@ -306,6 +309,47 @@ void accuracy(const AccuracyFlags& flags, Json json) {
   }
 }
 
+// ---- the memory planner alone ----
+
+struct PlaceFlags {
+  std::vector<std::string> files;
+  double seconds = 60;
+  std::string json, output;
+};
+
+void place_files(const PlaceFlags& flags, Json json) {
+  std::printf("%-28s %8s %14s %14s %8s %8s  %s\n", "problem", "buffers", "lower bound", "arena", "ratio", "seconds",
+              "proof");
+  json["rows"] = Json::array();
+  for (const std::string& file : flags.files) {
+    const PlaceProblem problem = read_place_problem(file);
+    const auto began = std::chrono::steady_clock::now();
+    const Placement placed = place(problem.buffers, {.alignment = 1, .seconds = flags.seconds});
+    const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
+    check_placement(problem, placed);
+    const std::string name = std::filesystem::path(file).filename().string();
+    const double ratio = placed.lower_bound_bytes
+                             ? static_cast<double>(placed.arena_bytes) / static_cast<double>(placed.lower_bound_bytes)
+                             : 1;
+    const char* proof = placed.arena_bytes == placed.lower_bound_bytes ? "meets the bound"
+                        : placed.optimal                               ? "nothing smaller exists"
+                                                                       : "none: out of time";
+    std::printf("%-28s %8zu %14lld %14lld %8.4f %8.2f  %s\n", name.c_str(), problem.buffers.size(),
+                static_cast<long long>(placed.lower_bound_bytes), static_cast<long long>(placed.arena_bytes), ratio,
+                seconds, proof);
+    std::fflush(stdout);
+    json["rows"].push_back({{"problem", name},
+                            {"buffers", problem.buffers.size()},
+                            {"lower_bound_bytes", placed.lower_bound_bytes},
+                            {"arena_bytes", placed.arena_bytes},
+                            {"ratio", ratio},
+                            {"seconds", seconds},
+                            {"optimal", placed.optimal}});
+    if (!flags.output.empty()) write_file(flags.output, to_csv(problem, placed));
+  }
+  finish(flags.json, json);
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -344,6 +388,16 @@ int main(int argc, char** argv) {
   table_command->add_option("--json", table_flags.json, "also write the lines to this file");
   table_flags.engine.add_to(*table_command, false);
 
+  PlaceFlags place_flags;
+  CLI::App* place_command =
+      app.add_subcommand("place", "the memory planner on placement problems (CSV: id,lower,upper,size), one thread");
+  place_command->add_option("FILES", place_flags.files, "problems; upper is left out of a lifetime")->required();
+  place_command->add_option("--seconds", place_flags.seconds, "of search per problem, at most")
+      ->check(cli::above_zero)
+      ->capture_default_str();
+  place_command->add_option("--json", place_flags.json, "also write the rows to this file");
+  place_command->add_option("-o,--output", place_flags.output, "write the (last) problem with offsets to this file");
+
   AccuracyFlags accuracy_flags;
   CLI::App* accuracy_command =
       app.add_subcommand("accuracy", "error metrics over a folder of NAME.(png|jpg) with NAME_depth.(png|npy)");
@@ -380,6 +434,7 @@ int main(int argc, char** argv) {
 
   return cli::run(app, argc, argv, [&] {
     if (*accuracy_command) return accuracy(accuracy_flags, recipe(argc, argv));
+    if (*place_command) return place_files(place_flags, recipe(argc, argv));
     if (*table_command) return table(table_flags, recipe(argc, argv));
     if (*fps_command) return fps(fps_flags, recipe(argc, argv));
     if (*memory_command) return memory(memory_flags, recipe(argc, argv));
