@@ -72,7 +72,7 @@ void repeat(ChunkMap& b) {
 }  // namespace
 
 Step prepare(const Add& op, const NodeIo& io, CudaBackend&) {
-  Step step = describe(op, io);
+  Step step = begin(op, io);
   Operand a = io.in[0], b = io.in[1], y = io.out;
   if (is_one_pixel(a.desc) && is_one_pixel(b.desc) && is_one_pixel(y.desc))
     for (Operand* o : {&a, &b, &y}) o->desc = as_one_pixel(o->desc);
@@ -86,7 +86,7 @@ Step prepare(const Add& op, const NodeIo& io, CudaBackend&) {
 }
 
 Step prepare(const Multiply& op, const NodeIo& io, CudaBackend&) {
-  Step step = describe(op, io);
+  Step step = begin(op, io);
   Operand a = io.in[0], b = io.in[1], y = io.out;
   const bool repeated = !a.desc.same_extents(b.desc), one_channel = b.desc.c() != a.desc.c();
   if (!repeated && is_one_pixel(a.desc) && is_one_pixel(b.desc) && is_one_pixel(y.desc))
@@ -107,7 +107,7 @@ Step prepare(const Multiply& op, const NodeIo& io, CudaBackend&) {
 }
 
 Step prepare(const BatchNorm& op, const NodeIo& io, CudaBackend& backend) {
-  Step step = describe(op, io);
+  Step step = begin(op, io);
   const Operand x = io.in[0], y = io.out;
   const std::int64_t c = y.desc.c(), padded = (c + 7) / 8 * 8;
   std::string key = "batch norm";

@@ -10,6 +10,7 @@
 
 #include "activation.cuh"
 #include "divisor.cuh"
+#include "engine/step.hpp"
 #include "gpu.cuh"
 #include "map.cuh"
 
@@ -174,6 +175,29 @@ inline Desc as_one_pixel(const Desc& d) {
 }
 inline bool is_one_pixel(const Desc& d) {
   return d.is_dense_nhwc() && stored_channels(d) == d.c() && (d.c() * d.h() * d.w()) % 8 == 0;
+}
+
+// A one-channel map whose columns count as its channels, so that a thread makes neighbours of a row.
+inline bool has_rows(const Desc& d) { return d.c() == 1 && d.dtype == DType::f32 && d.stride[3] == 1; }
+inline Desc as_rows(const Desc& d) {
+  return {d.dtype, 4, {d.n(), d.w(), d.h(), 1}, {d.stride[0], 1, d.stride[2], d.stride[2]}};
+}
+
+// The step of an op without its kernel; throws Error{unsupported} for what these kernels do not read or write.
+inline Step begin(const Op& op, const NodeIo& io) {
+  const auto refuse = [&](const std::string& name, const std::string& what) {
+    throw Error(ErrorKind::unsupported,
+                std::string(name_of(op)) + " '" + io.name + "' on a GPU: '" + name + "' is " + what);
+  };
+  const DType bytes = std::holds_alternative<Preprocess>(op) ? DType::u8 : DType::f16;
+  for (std::size_t k = 0; k < io.in.size() - parameter_names(op).size(); ++k) {
+    const Operand& x = io.in[k];
+    if (x.desc.dtype != DType::f32 && x.desc.dtype != bytes) refuse(x.name, to_string(x.desc.dtype));
+    if (x.constant) refuse(x.name, "a constant, expected a map that is computed or given");
+  }
+  if (io.out.desc.dtype != DType::f32 && io.out.desc.dtype != DType::f16)
+    refuse(io.out.name, to_string(io.out.desc.dtype));
+  return describe(op, io);
 }
 
 }  // namespace fathom::gpu

@@ -116,30 +116,53 @@ __global__ void __launch_bounds__(kTileThreads) guide_tile_kernel(const __grid_c
   f.store({n, c, h, w}, sum, Window(h, w, radius, e).share(), x0, y0);
 }
 
+// The lines at full resolution.
+struct EnlargedLines {
+  const float2* lines;
+  int low_h, low_w, channels;
+  ResizeAxis rows, columns;
+  __device__ float2 at(int n, int c, const Tap& h, const Tap& w) const {
+    const auto line = [&](int i, int j) {
+      return lines[((static_cast<std::int64_t>(n) * low_h + i) * low_w + j) * channels + c];
+    };
+    const auto blend = [](const float2& a, const float2& b, float t) {
+      return float2{(1 - t) * a.x + t * b.x, (1 - t) * a.y + t * b.y};
+    };
+    return blend(blend(line(h.first, w.first), line(h.first, w.second), w.t),
+                 blend(line(h.second, w.first), line(h.second, w.second), w.t), h.t);
+  }
+};
+
 struct GuideHigh {
   static constexpr int kWidest = 1;
-  const float2* lines;
-  int low_h, low_w;
+  EnlargedLines lines;
   ChunkMap guide, out;
-  ResizeAxis rows, columns;
   template <int Width>
   __device__ void run(const Chunk& at) const {
-    const int channels = out.bytes.extent[1];
-    if (at.c >= channels) {
-      out.store_chunk(at, Vec<float, 1>{});  // the padding
-      return;
+    Vec<float, 1> v{};  // the padding
+    if (at.c < out.bytes.extent[1]) {
+      const float2 line = lines.at(at.n, at.c, lines.rows.at(at.h), lines.columns.at(at.w));
+      v[0] = line.x * guide.load(at.n, 0, at.h, at.w) + line.y;
     }
-    const Tap h = rows.at(at.h), w = columns.at(at.w);
-    const auto line = [&](int i, int j) {
-      return lines[((static_cast<std::int64_t>(at.n) * low_h + i) * low_w + j) * channels + at.c];
-    };
-    const auto row = [&](int i) {
-      const float2 left = line(i, w.first), right = line(i, w.second);
-      return float2{(1 - w.t) * left.x + w.t * right.x, (1 - w.t) * left.y + w.t * right.y};
-    };
-    const float2 above = row(h.first), below = row(h.second);
-    const float a = (1 - h.t) * above.x + h.t * below.x, b = (1 - h.t) * above.y + h.t * below.y;
-    out.store_chunk(at, Vec<float, 1>{a * guide.load(at.n, 0, at.h, at.w) + b});
+    out.store_chunk(at, v);
+  }
+};
+
+// The same on maps of one channel; the columns of guide and out are their channels.
+struct GuideRow {
+  static constexpr int kWidest = 4;
+  EnlargedLines lines;
+  ChunkMap guide, out;
+  template <int Width>
+  __device__ void run(const Chunk& at) const {
+    const Tap h = lines.rows.at(at.h);
+    Vec<float, Width> v = guide.load_chunk<Width>(at);
+#pragma unroll
+    for (int i = 0; i < Width; ++i) {
+      const float2 line = lines.at(at.n, 0, h, lines.columns.at(at.c + i));
+      v[i] = line.x * v[i] + line.y;
+    }
+    out.store_chunk(at, v);
   }
 };
 
@@ -148,7 +171,7 @@ struct GuideHigh {
 using namespace gpu;
 
 Step prepare(const BoxFilter& op, const NodeIo& io, CudaBackend&) {
-  Step step = describe(op, io);
+  Step step = begin(op, io);
   const Operand x = io.in[0], y = io.out;
   const int width = chunk_width({x.desc, y.desc});
   step.kernel = "direct sums, " + chunk_text(width);
@@ -161,7 +184,7 @@ Step prepare(const BoxFilter& op, const NodeIo& io, CudaBackend&) {
 }
 
 Step prepare(const GuidedFilter& op, const NodeIo& io, CudaBackend& backend) {
-  Step step = describe(op, io);
+  Step step = begin(op, io);
   const Operand signal = io.in[0], guide = io.in[1], full = io.in[2], out = io.out;
   const Desc& d = signal.desc;
   const Desc low = Desc::nhwc(d.n(), d.c(), d.h(), d.w());
@@ -170,7 +193,10 @@ Step prepare(const GuidedFilter& op, const NodeIo& io, CudaBackend& backend) {
   const ResizeAxis rows(up, d.h(), out.desc.h()), columns(up, d.w(), out.desc.w());
 
   const bool tiles = tile_bytes(op.radius) <= backend.gpu().shared_bytes && low.n() * low.c() < 65536;
-  step.kernel = tiles ? "tiles in shared memory" : "direct sums";
+  const bool in_rows =
+      has_rows(full.desc) && has_rows(out.desc) && is_wide(as_rows(full.desc), 4) && is_wide(as_rows(out.desc), 4);
+  step.kernel =
+      std::string(tiles ? "tiles in shared memory" : "direct sums") + (in_rows ? ", 4 pixels of a row a thread" : "");
   if (!tiles) step.refused = {"tiles in shared memory: the window or the number of maps is too large"};
   const LaunchShape shape{.grid = dim3(static_cast<unsigned>((low.w() + kTileColumns - 1) / kTileColumns),
                                        static_cast<unsigned>((low.h() + kTileRows - 1) / kTileRows),
@@ -191,9 +217,15 @@ Step prepare(const GuidedFilter& op, const NodeIo& io, CudaBackend& backend) {
       launch(guide_tile_kernel, shape, static_cast<cudaStream_t>(args.stream), f);
     else
       launch_chunks(1, low, args.stream, f);
-    launch_chunks(
-        1, out.desc, args.stream,
-        GuideHigh{lines, static_cast<int>(low.h()), static_cast<int>(low.w()), map(full), map(out), rows, columns});
+    const EnlargedLines large{
+        lines, static_cast<int>(low.h()), static_cast<int>(low.w()), static_cast<int>(low.c()), rows, columns};
+    if (in_rows) {
+      const Desc from = as_rows(full.desc), to = as_rows(out.desc);
+      launch_chunks(4, to, args.stream,
+                    GuideRow{large, ChunkMap(from, args.data[full.id], 4), ChunkMap(to, args.data[out.id], 4)});
+    } else {
+      launch_chunks(1, out.desc, args.stream, GuideHigh{large, map(full), map(out)});
+    }
   };
   return step;
 }

@@ -67,7 +67,7 @@ __global__ void __launch_bounds__(kMeanThreads) mean_kernel(const __grid_constan
 
 Step prepare(const GlobalMean& op, const NodeIo& io, CudaBackend& backend) {
   using namespace gpu;
-  Step step = describe(op, io);
+  Step step = begin(op, io);
   const Operand x = io.in[0], y = io.out;
   const int width = chunk_width({x.desc}), stored = stored_channels(x.desc);
   const int groups = (stored + kMeanChunks * width - 1) / (kMeanChunks * width);

@@ -108,7 +108,7 @@ void* moved(void* data, const Desc& desc, std::int64_t elements) {
 }  // namespace
 
 Step prepare(const Slice& op, const NodeIo& io, CudaBackend&) {
-  Step step = describe(op, io);
+  Step step = begin(op, io);
   const auto axis = static_cast<std::size_t>(op.axis);
   const Operand x = io.in[0], y = io.out;
   const std::int64_t offset = op.begin * x.desc.stride[axis];
@@ -125,7 +125,7 @@ Step prepare(const Slice& op, const NodeIo& io, CudaBackend&) {
 }
 
 Step prepare(const Pad& op, const NodeIo& io, CudaBackend&) {
-  Step step = describe(op, io);
+  Step step = begin(op, io);
   const Operand x = io.in[0], y = io.out;
   const int width = chunk_width({x.desc, y.desc});
   step.kernel = "copy by index, " + chunk_text(width);
@@ -138,7 +138,7 @@ Step prepare(const Pad& op, const NodeIo& io, CudaBackend&) {
 }
 
 Step prepare(const Concat& op, const NodeIo& io, CudaBackend&) {
-  Step step = describe(op, io);
+  Step step = begin(op, io);
   const std::vector<Operand> in = io.in;
   const Operand y = io.out;
   std::vector<std::int64_t> first{0};  // by source, and the end
@@ -173,7 +173,7 @@ Step prepare(const Concat& op, const NodeIo& io, CudaBackend&) {
 }
 
 Step prepare(const PixelShuffle& op, const NodeIo& io, CudaBackend&) {
-  Step step = describe(op, io);
+  Step step = begin(op, io);
   const Operand x = io.in[0], y = io.out;
   const int width = chunk_width({y.desc});
   Desc corners = y.desc;  // of the pixels of y that are a thread's first

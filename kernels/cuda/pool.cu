@@ -107,7 +107,7 @@ std::string refuse_columns(const Pool& op, const Desc& y, int width, const GpuIn
 }  // namespace
 
 Step prepare(const Pool& op, const NodeIo& io, CudaBackend& backend) {
-  Step step = describe(op, io);
+  Step step = begin(op, io);
   const Operand x = io.in[0], y = io.out;
   const int width = chunk_width({x.desc, y.desc});
   if (const std::string why = refuse_columns(op, y.desc, width, backend.gpu()); why.empty()) {

@@ -28,7 +28,7 @@ struct PreprocessMap {
 
 Step prepare(const Preprocess& op, const NodeIo& io, CudaBackend&) {
   using namespace gpu;
-  Step step = describe(op, io);
+  Step step = begin(op, io);
   Operand x = io.in[0], y = io.out;
   if (y.desc.c() > kPhotographChannels)
     throw Error(ErrorKind::unsupported, step.op + " '" + io.name + "' on a GPU: photographs have at most " +

@@ -77,7 +77,7 @@ bool is_planar(const Desc& d) { return (d.c() == 1 || d.h() * d.w() == 1) && is_
 }  // namespace
 
 Step prepare(const Reshape& op, const NodeIo& io, CudaBackend&) {
-  Step step = describe(op, io);
+  Step step = begin(op, io);
   const Operand x = io.in[0], y = io.out;
   const int pixels = static_cast<int>(x.desc.h() * x.desc.w());
   const Divisor plane(pixels), row(static_cast<int>(x.desc.w()));

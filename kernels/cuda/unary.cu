@@ -54,7 +54,7 @@ using namespace gpu;
 
 template <class F>
 Step unary(const Op& op, const NodeIo& io, F f) {
-  Step step = describe(op, io);
+  Step step = begin(op, io);
   Operand x = io.in[0], y = io.out;
   if (is_one_pixel(x.desc) && is_one_pixel(y.desc)) x.desc = as_one_pixel(x.desc), y.desc = as_one_pixel(y.desc);
   const int width = chunk_width({x.desc, y.desc});

@@ -78,6 +78,13 @@ std::vector<Mixed> table() {
     add("slice_from_8", Slice{.axis = 1, .begin = 8, .count = 17}, {map(1, 40, 3, 4)}, types);
     add("slice_from_3", Slice{.axis = 1, .begin = 3, .count = 16}, {map(1, 40, 3, 4)}, types);
   }
+  for (const Size2 size : {Size2(7, 12), Size2(4, 8), Size2(18, 52)}) {
+    const std::string to = std::to_string(size.h) + "x" + std::to_string(size.w);
+    add("nearest_plane_" + to, Resize{.mode = ResizeMode::nearest, .size = size}, {map(2, 1, 9, 26)}, "f>f");
+    add("bilinear_plane_" + to, Resize{.mode = ResizeMode::bilinear, .size = size}, {map(2, 1, 9, 26)}, "f>f");
+    add("align_corners_plane_" + to, Resize{.mode = ResizeMode::bilinear, .size = size, .align_corners = true},
+        {map(2, 1, 9, 26)}, "f>f");
+  }
   for (int c : {2, 33, 80, 128}) {
     const std::string of = std::to_string(c);
     add("to_rows_c" + of, Reshape{.c = c * 35, .h = 1, .w = 1}, {map(2, c, 5, 7)}, "h>f");
@@ -101,6 +108,7 @@ std::vector<Mixed> table() {
     add("concat_19", Concat{}, aligned, std::string(19, 'h') + to);
     add("concat_21_uneven", Concat{}, uneven, std::string(21, 'h') + to);
     add("guided", GuidedFilter{.radius = 4}, {map(2, 1, 11, 37), map(2, 1, 11, 37), map(2, 1, 20, 50)}, "fff>f");
+    add("guided_rows", GuidedFilter{.radius = 1}, {map(2, 1, 5, 7), map(2, 1, 5, 7), map(2, 1, 9, 16)}, "fff>f");
     add("guided_c3", GuidedFilter{.radius = 2}, {map(2, 3, 10, 13), map(2, 1, 10, 13), map(2, 1, 20, 26)}, "hff" + to);
     add("guided_c9", GuidedFilter{.radius = 1, .eps = 1e-3f}, {map(1, 9, 5, 6), map(1, 1, 5, 6), map(1, 1, 9, 8)},
         "hff" + to);
@@ -208,6 +216,17 @@ TEST_CASE("cuda: a Concat copies only what is elsewhere", "[cuda][mixed]") {
   }
 }
 
+TEST_CASE("cuda: what these kernels do not read is refused by name", "[cuda][mixed]") {
+  CudaBackend cuda(GpuInfo::current(), Precision::fp16);
+  const Desc photograph = Desc::nhwc(1, 3, 4, 5, DType::u8);
+  const NodeIo bytes{.name = "pad", .in = {{0, photograph, "photo", nullptr}}, .out = {1, photograph, "pad", nullptr}};
+  CHECK_THROWS_WITH(prepare(Pad{}, bytes, cuda), says("Pad 'pad'") && says("'photo' is u8"));
+  const Desc x = map(1, 3, 4, 5);
+  const auto constant = Constant::of(x, std::vector<float>(60));
+  const NodeIo known{.name = "sum", .in = {{0, x, "x", nullptr}, {1, x, "k", constant}}, .out = {2, x, "sum", nullptr}};
+  CHECK_THROWS_WITH(prepare(Add{}, known, cuda), says("'k' is a constant"));
+}
+
 TEST_CASE("cuda: every kernel of the ops that are not convolutions is taken by some case", "[cuda][mixed]") {
   if (std::getenv("FATHOM_CASE")) return;
   const std::map<std::string, std::vector<std::string>> kernels = {
@@ -229,8 +248,12 @@ TEST_CASE("cuda: every kernel of the ops that are not convolutions is taken by s
                                   "Reshape: transposed tiles, 4 channels a thread",
                                   "Reshape: transposed tiles, 8 channels a thread",
                                   "Reshape: element by element",
+                                  "Resize: nearest, 4 pixels of a row a thread",
+                                  "Resize: bilinear, 4 pixels of a row a thread",
                                   "GuidedFilter: direct sums",
                                   "GuidedFilter: tiles in shared memory",
+                                  "GuidedFilter: direct sums, 4 pixels of a row a thread",
+                                  "GuidedFilter: tiles in shared memory, 4 pixels of a row a thread",
                                   "Preprocess: four elements a thread",
                                   "Preprocess: element by element"};
   for (const auto& [op, list] : kernels)
