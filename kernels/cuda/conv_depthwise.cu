@@ -1,10 +1,12 @@
-// Depthwise Conv2d, 3x3 and 5x5: y(n, c, i, j) = act(bias(c) + sum over taps (a, b) of w(c, a, b) x(n, c, i', j') +
-// residual)
+// Depthwise Conv2d, 1x1, 3x3 and 5x5: y(n, c, i, j) = act(bias(c) + sum over taps (a, b) of w(c, a, b) x(n, c, i', j')
+// + residual)
 //
 // One thread makes Width neighbouring channels (16 bytes where the maps allow it) of kOutputs neighbouring outputs of a
 // row: a tap's input is loaded once for all outputs that see it. With dilation d the outputs of a thread stand d apart,
 // so that they share inputs just the same. Bytes from outside the SM: each row of x once, its neighbours hit the cache.
 // Weights in the type of the maps, sums in float32: row by row, then by column.
+#include <algorithm>
+
 #include "conv.cuh"
 
 namespace fathom::gpu {
@@ -32,39 +34,67 @@ struct DepthwiseGrid {
   }
 };
 
+constexpr int kMaxDepthwiseSources = 8;
+
+template <class T>
+struct DepthwiseSource {
+  View<const T, 4> x;
+  Axis rows, columns;
+  int first = 0;  // channel
+};
+
+template <class T>
+struct Depthwise {
+  DepthwiseSource<T> source[kMaxDepthwiseSources];
+  int sources = 1;
+  View<const T, 4> residual;  // null: none
+  View<T, 4> y;
+  ConvGeometry g;
+  DepthwiseGrid grid;
+  const T* weight = nullptr;    // (taps, channels in memory)
+  const float* bias = nullptr;  // (channels in memory)
+  Activation f;
+  int stored = 0;  // channels in memory
+
+  __device__ const DepthwiseSource<T>& source_of(int c) const {
+    int k = 0;
+    while (k + 1 < sources && c >= source[k + 1].first) ++k;
+    return source[k];
+  }
+};
+
 template <class T, int Width, int K, int Stride>
-__global__ void __launch_bounds__(kThreads, 3)
-    conv_depthwise_kernel(View<const T, 4> x, Axis rows, Axis columns, View<const T, 4> residual, View<T, 4> y,
-                          ConvGeometry g, DepthwiseGrid grid, const T* weight, const float* bias, Activation f,
-                          int stored) {
+__global__ void __launch_bounds__(kThreads, 3) conv_depthwise_kernel(const __grid_constant__ Depthwise<T> conv) {
   constexpr int kColumns = (kOutputs - 1) * Stride + K;  // of the input, under the outputs of a thread
+  const ConvGeometry& g = conv.g;
   const int thread = static_cast<int>(blockIdx.x) * kThreads + static_cast<int>(threadIdx.x);
   const int n = static_cast<int>(blockIdx.y);
-  const auto [c, first, i] = grid.template at<Width>(thread);
+  const auto [c, first, i] = conv.grid.template at<Width>(thread);
   if (i >= g.oh) return;
+  const DepthwiseSource<T>& x = conv.source_of(c);
 
   int column[kColumns];
 #pragma unroll
-  for (int k = 0; k < kColumns; ++k) column[k] = columns.whole_place(first * Stride - g.left + k * g.dilation_w);
+  for (int k = 0; k < kColumns; ++k) column[k] = x.columns.whole_place(first * Stride - g.left + k * g.dilation_w);
 
   Vec<float, Width> sum[kOutputs];
 #pragma unroll
   for (int r = 0; r < kOutputs; ++r)
 #pragma unroll
-    for (int v = 0; v < Width; ++v) sum[r][v] = bias[c + v];
+    for (int v = 0; v < Width; ++v) sum[r][v] = conv.bias[c + v];
 
 #pragma unroll 1
   for (int a = 0; a < g.kh; ++a) {
-    const int row = rows.whole_place(i * g.stride_h - g.top + a * g.dilation_h);
+    const int row = x.rows.whole_place(i * g.stride_h - g.top + a * g.dilation_h);
     if (row < 0) continue;
-    const T* from = &x(n, c, row, 0);
+    const T* from = &x.x(n, c - x.first, row, 0);
     Vec<T, Width> under[kColumns] = {};
 #pragma unroll
     for (int k = 0; k < kColumns; ++k)
-      if (column[k] >= 0) under[k] = load_vec_readonly<Width>(from + column[k] * x.stride[3]);
+      if (column[k] >= 0) under[k] = load_vec_readonly<Width>(from + column[k] * x.x.stride[3]);
 #pragma unroll
     for (int b = 0; b < K; ++b) {
-      const Vec<float, Width> w = to_float(load_vec_readonly<Width>(weight + (a * K + b) * stored + c));
+      const Vec<float, Width> w = to_float(load_vec_readonly<Width>(conv.weight + (a * K + b) * conv.stored + c));
 #pragma unroll
       for (int r = 0; r < kOutputs; ++r) {
         const Vec<float, Width> value = to_float(under[r * Stride + b]);
@@ -78,16 +108,16 @@ __global__ void __launch_bounds__(kThreads, 3)
   for (int r = 0; r < kOutputs; ++r) {
     const int j = first + r * g.dilation_w;
     if (j >= g.ow) continue;
-    if (residual.data) {
-      const Vec<float, Width> add = to_float(load_vec<Width>(&residual(n, c, i, j)));
+    if (conv.residual.data) {
+      const Vec<float, Width> add = to_float(load_vec<Width>(&conv.residual(n, c, i, j)));
 #pragma unroll
       for (int v = 0; v < Width; ++v) sum[r][v] += add[v];
     }
-    apply(f, sum[r].v);
+    apply(conv.f, sum[r].v);
 #pragma unroll
     for (int v = 0; v < Width; ++v)
       if (c + v >= g.o) sum[r][v] = 0;  // the padding stays zero, whatever f(0) is
-    store_vec(&y(n, c, i, j), from_float<T>(sum[r]));
+    store_vec(&conv.y(n, c, i, j), from_float<T>(sum[r]));
   }
 }
 
@@ -102,8 +132,7 @@ T from_weight(float value, const Operand& weight) {
 template <class T, int Width, int K, int Stride>
 void build(const ConvTask& task, Step& step) {
   const ConvGeometry g = task.geometry;
-  const Operand x = task.role.sources[0], y = task.io.out,
-                residual = task.role.residual ? *task.role.residual : Operand{};
+  const Operand y = task.io.out, residual = task.role.residual ? *task.role.residual : Operand{};
   const int stored = stored_channels(y.desc), taps = g.kh * K;
   const auto weight =
       packed<T>(task.backend, task.role.weight, "taps, channels in " + std::string(to_string(y.desc.dtype)),
@@ -112,19 +141,28 @@ void build(const ConvTask& task, Step& step) {
                     for (int c = 0; c < stored; ++c)
                       *to++ = from_weight<T>(c < g.o ? from[c * taps + t] : 0, task.role.weight);
                 });
-  const DepthwiseGrid grid(stored / Width, g.ow, g.dilation_w);
-  const std::int64_t threads = std::int64_t{stored / Width} * grid.strips.divisor * g.oh;
+  Depthwise<T> conv{.g = g, .grid = DepthwiseGrid(stored / Width, g.ow, g.dilation_w), .stored = stored};
+  conv.sources = static_cast<int>(task.role.sources.size()), conv.f = task.op.activation;
+  for (int k = 0, first = 0; k < conv.sources; ++k) {
+    const Source& how = task.op.sources[static_cast<std::size_t>(k)];
+    const Desc& x = task.role.sources[static_cast<std::size_t>(k)].desc;
+    conv.source[k].rows = Axis(how, x.h(), g.h), conv.source[k].columns = Axis(how, x.w(), g.w);
+    conv.source[k].first = first, first += static_cast<int>(x.c());
+  }
+  const std::int64_t threads = std::int64_t{stored / Width} * conv.grid.strips.divisor * g.oh;
   const LaunchShape shape{
       .grid = dim3(static_cast<unsigned>((threads + kThreads - 1) / kThreads), static_cast<unsigned>(y.desc.n())),
       .block = kThreads};
-  const Source& how = task.op.sources[0];
   step.kernel += ", " + std::to_string(Width * sizeof(T)) + " bytes";
-  step.run = [=, rows = Axis(how, x.desc.h(), g.h), bias = task.bias(stored), columns = Axis(how, x.desc.w(), g.w),
-              f = task.op.activation](const RunArgs& args) {
-    launch(conv_depthwise_kernel<T, Width, K, Stride>, shape, static_cast<cudaStream_t>(args.stream),
-           map_view<const T>(x.desc, args.data[x.id]), rows, columns,
-           residual.id < 0 ? View<const T, 4>() : map_view<const T>(residual.desc, args.data[residual.id]),
-           map_view<T>(y.desc, args.data[y.id]), g, grid, weight.get(), bias.get(), f, stored);
+  step.run = [=, bias = task.bias(stored),
+              sources = std::vector<Operand>(task.role.sources.begin(), task.role.sources.end())](const RunArgs& args) {
+    Depthwise<T> now = conv;
+    for (std::size_t k = 0; k < sources.size(); ++k)
+      now.source[k].x = map_view<const T>(sources[k].desc, args.data[sources[k].id]);
+    if (residual.id >= 0) now.residual = map_view<const T>(residual.desc, args.data[residual.id]);
+    now.y = map_view<T>(y.desc, args.data[y.id]);
+    now.weight = weight.get(), now.bias = bias.get();
+    launch(conv_depthwise_kernel<T, Width, K, Stride>, shape, static_cast<cudaStream_t>(args.stream), now);
   };
 }
 
@@ -133,27 +171,34 @@ void build(const ConvTask& task, Step& step) {
 std::string fits_depthwise(const ConvTask& task) {
   const ConvGeometry& g = task.geometry;
   if (g.groups != g.c || g.c != g.o) return "not one channel per group";
-  if (g.kw != 3 && g.kw != 5) return "kernel not 3 or 5 wide";
-  if (g.stride_w > 2) return "stride above 2";
+  if (g.kw != 1 && g.kw != 3 && g.kw != 5) return "kernel not 1, 3 or 5 wide";
+  if (g.stride_w > 2 || (g.kw == 1 && g.stride_w > 1)) return "stride above 2, or above 1 of one column";
   if (g.stride_w > 1 && g.dilation_w > 1) return "stride and dilation at once";
-  if (task.op.sources.size() > 1) return "several sources";
+  if (task.op.sources.size() > kMaxDepthwiseSources) return "more than 8 sources";
   if (task.op.gate) return "a gate";
   if (const std::string extras = task.extras(); !extras.empty()) return extras;
-  if (task.op.sources[0].resize.mode == ResizeMode::bilinear) return "a bilinear source";
+  for (const Source& s : task.op.sources)
+    if (s.resize.mode == ResizeMode::bilinear) return "a bilinear source";
   return task.types_differ();
 }
 
 void build_depthwise(const ConvTask& task, Step& step) {
   with_type(task.io.out.desc.dtype, [&]<class T>(T) {
-    const auto build_wide = [&]<int Width>(std::integral_constant<int, Width>) {
-      const bool three = task.geometry.kw == 3;
-      if (task.geometry.stride_w == 1)
-        three ? build<T, Width, 3, 1>(task, step) : build<T, Width, 5, 1>(task, step);
-      else
-        three ? build<T, Width, 3, 2>(task, step) : build<T, Width, 5, 2>(task, step);
+    constexpr int wide = kPerAccess<T>;
+    const auto build_width = [&]<int Width>(std::integral_constant<int, Width>) {
+      const bool two = task.geometry.stride_w == 2;
+      switch (task.geometry.kw) {
+        case 1: return build<T, Width, 1, 1>(task, step);
+        case 3: return two ? build<T, Width, 3, 2>(task, step) : build<T, Width, 3, 1>(task, step);
+        default: return two ? build<T, Width, 5, 2>(task, step) : build<T, Width, 5, 1>(task, step);
+      }
     };
-    task.wide(kPerAccess<T>) ? build_wide(std::integral_constant<int, kPerAccess<T>>())
-                             : build_wide(std::integral_constant<int, 1>());
+    const auto& sources = task.role.sources;
+    const bool whole = sources.size() == 1 || std::all_of(sources.begin(), sources.end(), [](const Operand& x) {
+                         return x.desc.c() % wide == 0;  // no access of a thread reaches into the next source
+                       });
+    task.wide(wide) && whole ? build_width(std::integral_constant<int, wide>())
+                             : build_width(std::integral_constant<int, 1>());
   });
 }
 

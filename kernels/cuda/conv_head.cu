@@ -22,6 +22,7 @@ struct HeadSource {
   ChunkMap x;
   Axis rows, columns;
   int chunks = 0, first_chunk = 0;
+  float scale[4] = {}, shift[4] = {};  // of a photograph
 
   // The chunk from channel c on, at a row and several columns. Element: what all maps hold, where they are neither
   // loose nor enlarged bilinearly: then the loads are all under way before the first is waited for. Or void: any map.
@@ -45,6 +46,9 @@ struct HeadSource {
   __device__ Vec<float, kChunk> sample(int n, int c, const Place& row, const Place& column) const {
     if (column.low < 0) return {};
     Vec<float, kChunk> v = blend(n, c, row.low, column);
+    if (x.dtype == DType::u8)
+#pragma unroll
+      for (int i = 0; i < 4; ++i) v[i] = scale[i] * v[i] + shift[i];
     if (row.t == 0) return v;
     const Vec<float, kChunk> below = blend(n, c, row.high, column);
 #pragma unroll
@@ -211,9 +215,14 @@ void build_of(const ConvTask& task, Step& step) {
   step.run = [=, weight = packed_weight(task, Outputs), operands = ConvOperands(task),
               sources = std::vector<Operand>(task.role.sources.begin(), task.role.sources.end())](const RunArgs& args) {
     Head now = head;
-    for (std::size_t k = 0; k < sources.size(); ++k)
-      now.source[k].x = ChunkMap(sources[k].desc, args.data[sources[k].id], kChunk);
-    now.epilogue = operands.at(args).epilogue;
+    const ConvMaps maps = operands.at(args);
+    for (std::size_t k = 0; k < sources.size(); ++k) {
+      HeadSource& x = now.source[k];
+      x.x = ChunkMap(sources[k].desc, args.data[sources[k].id], kChunk);
+      if (x.x.dtype == DType::u8) x.x.loose = true;
+      std::copy_n(maps.source[k].scale, 4, x.scale), std::copy_n(maps.source[k].shift, 4, x.shift);
+    }
+    now.epilogue = maps.epilogue;
     now.weight = weight.get();
     launch(conv_head_kernel<Element, K, Outputs>, shape, static_cast<cudaStream_t>(args.stream), now);
   };
@@ -240,7 +249,7 @@ void build(const ConvTask& task, Step& step) {
 std::string fits_head(const ConvTask& task) {
   const ConvGeometry& g = task.geometry;
   if (g.o > 4) return "more than 4 output channels";
-  if (g.c < 16) return "fewer than 16 input channels";
+  if (g.c < 16 && task.extras().empty()) return "fewer than 16 input channels, and nothing but a convolution";
   if (g.groups > 1) return "groups";
   if (g.kh != g.kw || (g.kw != 1 && g.kw != 3 && g.kw != 5)) return "kernel not 1x1, 3x3 or 5x5";
   if (g.stride_h > 1 || g.stride_w > 1 || g.dilation_h > 1 || g.dilation_w > 1) return "stride or dilation";
@@ -250,9 +259,8 @@ std::string fits_head(const ConvTask& task) {
   for (const Source& s : task.op.sources)
     if (s.centre) return "a source of its own kernel";
   if (task.op.sources.size() > kMaxHeadSources) return "more than 8 sources";
-  for (const Operand& x : task.role.sources)
-    if (x.desc.dtype == DType::u8 || x.constant) return "a photograph or a constant";
-  if (weights_bytes(task) > 48 * 1024) return "weights beyond shared memory";
+  if (weights_bytes(task) > std::min<std::int64_t>(64 * 1024, task.backend.gpu().shared_bytes))
+    return "weights beyond shared memory";
   return {};
 }
 

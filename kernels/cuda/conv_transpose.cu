@@ -2,7 +2,8 @@
 // the taps (a, b) that reach it, those with p + padding - a dilation = i stride (q and j alike). All phases of the
 // stride are one launch. One thread makes one output; neighbouring threads make neighbouring channels of one pixel, so
 // that all of them take the same taps. Weights and sums in float32: taps, then channels.
-#include "constants.hpp"
+#include <algorithm>
+
 #include "conv.cuh"
 
 namespace fathom {
@@ -44,9 +45,70 @@ __global__ void conv_transpose_kernel(AnyMap x, AnyMap y, ConvGeometry g, const 
 
 using namespace gpu;
 
+namespace {
+
+// (C, O / groups, kh, kw) becomes (O, C / groups, kh, kw) with its taps turned by half a circle.
+Operand turned(const Operand& weight, int groups) {
+  const std::int64_t c = weight.desc.extent[0], group_o = weight.desc.extent[1], kh = weight.desc.extent[2],
+                     kw = weight.desc.extent[3];
+  const std::int64_t group_c = c / groups, taps = kh * kw;
+  Operand out = weight;
+  out.name = weight.name + " turned in " + std::to_string(groups) + " groups";
+  out.desc = Desc::dense({group_o * groups, group_c, kh, kw});
+  out.constant = std::make_shared<Constant>(Constant{
+      out.desc, [=]() -> std::shared_ptr<const float[]> {
+        const auto from = constant_values(weight);
+        std::shared_ptr<float[]> to(new float[static_cast<std::size_t>(c * group_o * taps)]);
+        for (std::int64_t q = 0; q < c; ++q)
+          for (std::int64_t o = 0; o < group_o; ++o)
+            for (std::int64_t t = 0; t < taps; ++t)
+              to[static_cast<std::size_t>(((q / group_c * group_o + o) * group_c + q % group_c) * taps + taps - 1 -
+                                          t)] = from[static_cast<std::size_t>((q * group_o + o) * taps + t)];
+        return to;
+      }});
+  return out;
+}
+
+// How far the kernel reaches beyond an output; padding beyond that would cut the input.
+Size2 reach(const ConvTranspose2d& op, const Desc& weight) {
+  return {op.dilation.h * static_cast<int>(weight.extent[2] - 1),
+          op.dilation.w * static_cast<int>(weight.extent[3] - 1)};
+}
+
+std::string fits_convolution(const ConvTranspose2d& op, const Desc& weight) {
+  const Size2 r = reach(op, weight);
+  if (op.stride != Size2(1)) return "stride above 1";
+  if (std::max(op.padding.top, op.padding.bottom) > r.h || std::max(op.padding.left, op.padding.right) > r.w)
+    return "more padding than the kernel reaches";
+  return {};
+}
+
+Step as_convolution(const ConvTranspose2d& op, const NodeIo& io, CudaBackend& backend) {
+  const Size2 r = reach(op, io.in[1].desc);
+  const Conv2d conv{
+      .padding = {r.h - op.padding.top, r.w - op.padding.left, r.h - op.padding.bottom + op.output_padding.h,
+                  r.w - op.padding.right + op.output_padding.w},
+      .dilation = op.dilation,
+      .groups = op.groups,
+      .bias = op.bias,
+      .activation = op.activation};
+  NodeIo turned_io = io;
+  turned_io.in[1] = turned(io.in[1], op.groups);
+  Step step = prepare(conv, turned_io, backend);
+  const Step meant = describe(op, io);
+  step.op = meant.op, step.flops = meant.flops, step.bytes = meant.bytes;
+  step.kernel = "as a convolution: " + step.kernel;
+  return step;
+}
+
+}  // namespace
+
 Step prepare(const ConvTranspose2d& op, const NodeIo& io, CudaBackend& backend) {
+  const std::string reason = fits_convolution(op, io.in[1].desc);
+  if (reason.empty()) return as_convolution(op, io, backend);
   Step step = describe(op, io);
   step.kernel = "gather";
+  step.refused.push_back("as a convolution: " + reason);
   const Operand x = io.in[0], y = io.out, weight_in = io.in[1];
   ConvGeometry g;
   g.c = static_cast<int>(x.desc.c()), g.h = static_cast<int>(x.desc.h()), g.w = static_cast<int>(x.desc.w());

@@ -42,6 +42,12 @@ std::vector<Direct> table() {
   add("depthwise", "depthwise_residual_sigmoid",
       {.padding = 1, .groups = 17, .bias = true, .residual = true, .activation = {ActivationKind::sigmoid}},
       {map(1, 17, 4, 6)}, 17, 3);
+  add("depthwise", "depthwise_1x1", {.groups = 24, .bias = true, .residual = true}, {map(2, 24, 3, 7)}, 24, 1);
+  add("depthwise", "depthwise_sources",
+      {.padding = 1, .groups = 40, .sources = {{}, enlarged(ResizeMode::nearest, {5, 6}), replicate}},
+      {map(2, 8, 5, 6), map(2, 24, 2, 3), map(2, 8, 5, 6)}, 40, 3);
+  add("depthwise", "depthwise_sources_narrow", {.padding = 1, .groups = 16, .sources = {{}, {}}},
+      {map(1, 11, 4, 5), map(1, 5, 4, 5)}, 16, 3);
   add("depthwise", "depthwise_3x5", {.padding = {1, 2, 1, 2}, .groups = 8}, {map(1, 8, 4, 6)}, 8, {3, 5});
 
   const auto add_two = [&](const std::string& fp32, const std::string& fp16, const std::string& name, Conv2d op,
@@ -118,6 +124,19 @@ std::vector<Direct> table() {
       {map(2, 24, 6, 10)}, 1, 3);
   add("head", "head_shuffle_output_gate", {.bias = true, .output_gate = true, .shuffle = 2}, {map(1, 24, 3, 5)}, 4, 1);
   add("head", "head_source_stride", {.sources = {{}, {.stride = 2}}}, {map(1, 16, 3, 5), map(1, 8, 6, 9)}, 2, 1);
+  add("head", "head_few_channels_addend",
+      {.padding = 1,
+       .sources = {enlarged(ResizeMode::bilinear, {9, 11}), {}, enlarged(ResizeMode::bilinear, {9, 11})},
+       .addend = {.mode = ResizeMode::bilinear, .size = {9, 11}}},
+      {map(2, 3, 5, 6), map(2, 3, 9, 11), map(2, 1, 5, 6)}, 1, 3);
+  add("head", "head_photograph",
+      {.padding = 1,
+       .bias = true,
+       .sources = {{.mean = {0.4f, 0.5f, 0.6f}, .std = {0.2f}}, {}},
+       .addend = {.mode = ResizeMode::bilinear, .scale = 2}},
+      {Desc::nhwc(1, 3, 6, 8, DType::u8), map(1, 16, 6, 8)}, 1, 3);
+  t.back().c.low = 0, t.back().c.high = 256;
+  add("head", "head_5x5_c530", {.padding = 2}, {map(1, 530, 2, 3)}, 1, 5);
   add("head", "head_bilinear_1x1", {.sources = {enlarged(ResizeMode::bilinear, {7, 9})}}, {map(1, 16, 4, 4)}, 1, 1);
   return t;
 }
