@@ -1,8 +1,60 @@
-# Says whether this build has a CUDA backend. There is none yet: everything runs on the CPU.
-include(CheckLanguage)
-check_language(CUDA)
-if(CMAKE_CUDA_COMPILER)
-  message(STATUS "Fathom: CUDA compiler found, but the CUDA backend is not part of this version; building for the CPU")
+# The CUDA backend: libfathom_cuda.so, a module that the engine opens when a GPU is asked for (engine/cuda_module.hpp).
+# Without a compiler for CUDA, the build is for the CPU, and says so.
+option(FATHOM_CUDA "Build the CUDA backend where there is nvcc" ON)
+
+# What the kernels need of the engine comes with them: the module refers to nothing outside. Hidden, all but one function.
+add_library(fathom_module_base OBJECT EXCLUDE_FROM_ALL engine/ops.cpp engine/graph.cpp engine/tensor.cpp engine/step.cpp
+            engine/passes/store_halves.cpp)
+target_include_directories(fathom_module_base PRIVATE ${PROJECT_SOURCE_DIR} ${PROJECT_SOURCE_DIR}/engine/include)
+function(fathom_hide)
+  set_target_properties(${ARGN} PROPERTIES CXX_VISIBILITY_PRESET hidden CUDA_VISIBILITY_PRESET hidden VISIBILITY_INLINES_HIDDEN ON)
+endfunction()
+fathom_hide(fathom_module_base)
+
+set(FATHOM_CUDA_MISSING "")
+if(NOT FATHOM_CUDA)
+  set(FATHOM_CUDA_MISSING "FATHOM_CUDA is off")
+elseif(FATHOM_SANITIZE)
+  set(FATHOM_CUDA_MISSING "a build with sanitizers")
 else()
-  message(STATUS "Fathom: no CUDA compiler found; building for the CPU")
+  if(NOT DEFINED CMAKE_CUDA_ARCHITECTURES AND NOT DEFINED ENV{CUDAARCHS})
+    # 80 also runs on 86 and 89; its PTX is for Orin, that of 90 for what comes after.
+    set(CMAKE_CUDA_ARCHITECTURES 75-real 80 90 CACHE STRING "GPU architectures; `native` for the GPU of this machine")
+  endif()
+  include(CheckLanguage)
+  check_language(CUDA)
+  if(CMAKE_CUDA_COMPILER)
+    if(CCACHE)
+      set(CMAKE_CUDA_COMPILER_LAUNCHER ${CCACHE})
+    endif()
+    enable_language(CUDA)
+  else()
+    set(FATHOM_CUDA_MISSING "no CUDA compiler found (nvcc in the PATH, or CUDACXX)")
+  endif()
 endif()
+if(FATHOM_CUDA_MISSING)
+  message(STATUS "Fathom: building for the CPU only: ${FATHOM_CUDA_MISSING}")
+  return()
+endif()
+message(STATUS "Fathom: building the CUDA backend with nvcc ${CMAKE_CUDA_COMPILER_VERSION} for ${CMAKE_CUDA_ARCHITECTURES}")
+
+if(NOT CMAKE_CUDA20_STANDARD_COMPILE_OPTION AND CMAKE_CUDA_COMPILER_ID STREQUAL "NVIDIA")  # CMake 3.25 does not know it
+  set(CMAKE_CUDA20_STANDARD_COMPILE_OPTION "-std=c++20")
+  set(CMAKE_CUDA20_EXTENSION_COMPILE_OPTION "-std=c++20")
+endif()
+find_package(CUDAToolkit REQUIRED)
+
+file(GLOB FATHOM_CUDA_SOURCES CONFIGURE_DEPENDS engine/cuda/*.cpp kernels/cuda/*.cu kernels/cuda/*.cpp)
+add_library(fathom_cuda_objects OBJECT ${FATHOM_CUDA_SOURCES})
+target_include_directories(fathom_cuda_objects PRIVATE ${PROJECT_SOURCE_DIR} ${PROJECT_SOURCE_DIR}/engine/include)
+target_include_directories(fathom_cuda_objects SYSTEM PRIVATE ${CUDAToolkit_INCLUDE_DIRS})
+target_compile_options(fathom_cuda_objects PRIVATE "$<$<COMPILE_LANGUAGE:CUDA>:-Xcompiler=-Wall,-Wextra,-Wno-missing-field-initializers;--diag-suppress=554>")
+target_compile_definitions(fathom_cuda_objects PRIVATE FATHOM_VERSION="${PROJECT_VERSION}")
+
+add_library(fathom_cuda MODULE $<TARGET_OBJECTS:fathom_cuda_objects> $<TARGET_OBJECTS:fathom_module_base>)
+target_link_libraries(fathom_cuda PRIVATE CUDA::cudart_static)
+target_link_options(fathom_cuda PRIVATE -Wl,--no-undefined -Wl,--exclude-libs,ALL)
+set_target_properties(fathom_cuda fathom_cuda_objects PROPERTIES CUDA_STANDARD 20 CUDA_STANDARD_REQUIRED ON)
+set_target_properties(fathom_cuda PROPERTIES LINKER_LANGUAGE CXX)
+fathom_hide(fathom_cuda fathom_cuda_objects)
+install(TARGETS fathom_cuda LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})

@@ -1,4 +1,7 @@
 // The host backends behind the one interface that sessions use: overload resolution finds the kernel of each op.
+#include <chrono>
+#include <cstring>
+
 #include "engine/backend.hpp"
 #include "kernels/cpu/kernels.hpp"
 #include "kernels/reference/kernels.hpp"
@@ -7,12 +10,36 @@ namespace fathom {
 
 namespace {
 
-std::shared_ptr<std::byte> allocate_host(std::int64_t bytes) {
-  auto buffer = std::make_shared<Buffer>(bytes);
-  return {buffer, buffer->data()};
-}
+class HostRecorder final : public Recorder {
+ public:
+  void run(const std::function<void(void*)>& enqueue, const std::vector<const void*>&, void* stream) override {
+    enqueue(stream);
+  }
+};
 
-class Reference final : public Backend {
+class HostQueue final : public Queue {
+ public:
+  void* stream() const override { return nullptr; }
+  void upload(void* to, const void* from, std::int64_t bytes) override { copy(to, from, bytes); }
+  void download(void* to, const void* from, std::int64_t bytes) override { copy(to, from, bytes); }
+  void wait(void*) override {}
+  std::vector<double> time_ms(int runs, const std::function<void()>& enqueue) override {
+    using Clock = std::chrono::steady_clock;
+    std::vector<double> times;
+    for (int k = 0; k < runs; ++k) {
+      const Clock::time_point before = Clock::now();
+      enqueue();
+      times.push_back(std::chrono::duration<double, std::milli>(Clock::now() - before).count());
+    }
+    return times;
+  }
+  std::unique_ptr<Recorder> recorder() override { return std::make_unique<HostRecorder>(); }
+
+ private:
+  static void copy(void* to, const void* from, std::int64_t bytes) { std::memcpy(to, from, static_cast<std::size_t>(bytes)); }
+};
+
+class Reference final : public HostBackend {
  public:
   std::string name() const override { return "reference (double accumulators, one thread)"; }
   Fusions fusions() const override { return {}; }
@@ -20,14 +47,13 @@ class Reference final : public Backend {
   Step prepare(const Op& op, const NodeIo& io) override {
     return std::visit([&](const auto& o) { return fathom::prepare(o, io, backend_); }, op);
   }
-  std::shared_ptr<std::byte> allocate(std::int64_t bytes) override { return allocate_host(bytes); }
   std::int64_t weight_bytes() const override { return 0; }  // it reads the model's own constants
 
  private:
   ReferenceBackend backend_;
 };
 
-class Cpu final : public Backend {
+class Cpu final : public HostBackend {
  public:
   explicit Cpu(int threads) : backend_(threads) {}
   std::string name() const override { return "CPU, " + std::to_string(backend_.threads()) + " threads"; }
@@ -45,7 +71,6 @@ class Cpu final : public Backend {
   Step prepare(const Op& op, const NodeIo& io) override {
     return std::visit([&](const auto& o) { return fathom::prepare(o, io, backend_); }, op);
   }
-  std::shared_ptr<std::byte> allocate(std::int64_t bytes) override { return allocate_host(bytes); }
   std::int64_t weight_bytes() const override { return backend_.packed_bytes(); }
 
  private:
@@ -53,6 +78,19 @@ class Cpu final : public Backend {
 };
 
 }  // namespace
+
+std::shared_ptr<std::byte> HostBackend::allocate(std::int64_t bytes) {
+  auto buffer = std::make_shared<Buffer>(bytes);
+  return {buffer, buffer->data()};
+}
+
+std::shared_ptr<std::byte> HostBackend::allocate_zeroed(std::int64_t bytes) {
+  std::shared_ptr<std::byte> memory = allocate(bytes);
+  std::memset(memory.get(), 0, static_cast<std::size_t>(bytes));
+  return memory;
+}
+
+std::unique_ptr<Queue> HostBackend::queue() { return std::make_unique<HostQueue>(); }
 
 std::unique_ptr<Backend> make_reference_backend() { return std::make_unique<Reference>(); }
 std::unique_ptr<Backend> make_cpu_backend(int threads) { return std::make_unique<Cpu>(threads); }

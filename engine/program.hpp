@@ -16,6 +16,7 @@ struct Program {
   std::vector<Step> steps;  // those that run, in order
   std::vector<int> node;    // of each step
 
+  int counters() const;  // the most that a step needs
   double flops() const;
   double bytes() const;  // compulsory, each tensor once
 };
@@ -30,17 +31,30 @@ struct CompileOptions {
 // Throws Error{memory} when the arena would be larger than the budget, before weights are packed if activations alone are.
 Program compile(Graph graph, Backend& backend, const CompileOptions& options);
 
+// What a program runs with, besides an arena.
+struct BindOptions {
+  std::shared_ptr<std::byte> counters;  // Program::counters() zeros; null where there are none
+  Queue* queue = nullptr;               // null: of the host
+  bool wait_each = false;               // for each step before the next, so that a fault names its step
+  std::int64_t alignment = 1;           // of the caller's pointers to anything but photographs
+};
+
 // A program with memory to run in: one per session and program. Not for two threads at once.
 class Binding {
  public:
-  Binding(std::shared_ptr<const Program> program, std::shared_ptr<std::byte> arena);
+  Binding(std::shared_ptr<const Program> program, std::shared_ptr<std::byte> arena, BindOptions options = {});
   // Addresses in the order of the graph's inputs and outputs. Enqueues on `stream`, or runs on the CPU.
   void run(std::span<const void* const> inputs, std::span<float* const> outputs, void* stream);
 
  private:
+  void check(std::span<const void* const> inputs, std::span<float* const> outputs) const;
+  void enqueue(void* stream) const;
+
   std::shared_ptr<const Program> program_;
   std::shared_ptr<std::byte> arena_;
+  BindOptions options_;
   std::vector<void*> data_;  // by value id
+  std::unique_ptr<Recorder> recorder_;
 };
 
 }  // namespace fathom

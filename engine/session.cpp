@@ -1,7 +1,9 @@
+#include <cstring>
 #include <list>
 #include <map>
 #include <mutex>
 
+#include "engine/cuda_module.hpp"
 #include "engine/depth_map.hpp"
 #include "engine/model.hpp"
 #include "engine/program.hpp"
@@ -15,20 +17,33 @@ namespace {
 using Key = std::tuple<int, int, int, std::vector<std::string>>;
 Key key_of(const Frame& f, const std::vector<std::string>& outputs) { return {f.batch, f.height, f.width, outputs}; }
 
-std::unique_ptr<Backend> open_backend(const EngineOptions& options) {
+struct Opened {
+  std::unique_ptr<Backend> backend;
+  std::string why_not_gpu;
+};
+
+Opened open_backend(const EngineOptions& options) {
   constexpr int most_threads = 1024;
   if (options.threads < 0 || options.threads > most_threads)
     throw Error(ErrorKind::usage, "threads go from 0 (all cores) to " + std::to_string(most_threads) + ", got " + std::to_string(options.threads));
   if (options.input_width < 0 || options.input_height < 0)
     throw Error(ErrorKind::usage, "a network cannot run at " + std::to_string(options.input_width) + "x" + std::to_string(options.input_height) +
                                       ": give both sizes, or 0 for the model's own");
-  const bool cpu = options.device == Device::cpu || options.device == Device::automatic;
-  if (options.device == Device::cuda)
-    throw Error(ErrorKind::device, "no GPU: this build has no CUDA backend; use the device 'auto' or 'cpu'");
+  if (options.device == Device::cuda) return {open_cuda_backend({options.precision, options.plan_only}), ""};
+  std::string why_not_gpu;
+  if (options.device == Device::automatic) {
+    try {
+      return {open_cuda_backend({options.precision, false}), ""};
+    } catch (const Error& e) {
+      if (e.kind() != ErrorKind::device) throw;
+      why_not_gpu = e.what();
+    }
+  }
   if (options.precision != Precision::fp32)
     throw Error(ErrorKind::unsupported, std::string(options.precision == Precision::fp16 ? "fp16" : "tf32") +
-                                            " runs on a GPU only; on this device use the precision 'fp32'");
-  return cpu ? make_cpu_backend(options.threads) : make_reference_backend();
+                                            " runs on a GPU only; on this device use the precision 'fp32'" +
+                                            (why_not_gpu.empty() ? "" : " (" + why_not_gpu + ")"));
+  return {options.device == Device::reference ? make_reference_backend() : make_cpu_backend(options.threads), why_not_gpu};
 }
 
 // A photograph can go in and a depth map come out, or an Error says why not.
@@ -64,8 +79,11 @@ struct Engine::Impl {
   Model model;
   EngineOptions options;
   std::unique_ptr<Backend> backend;
+  std::string why_not_gpu;
 
-  Impl(Model m, const EngineOptions& o) : model(std::move(m)), options(o), backend(open_backend(o)) {
+  Impl(Model m, const EngineOptions& o) : model(std::move(m)), options(o) {
+    Opened opened = open_backend(o);
+    backend = std::move(opened.backend), why_not_gpu = std::move(opened.why_not_gpu);
     if (options.input_width) model.config.input_width = options.input_width, model.config.crop_width = 0;
     if (options.input_height) model.config.input_height = options.input_height, model.config.crop_height = 0;
     build_graph(model, frame());  // an illegal size is refused here
@@ -99,28 +117,117 @@ struct Engine::Impl {
 
 struct Session::Impl {
   std::shared_ptr<Engine::Impl> engine;
-  std::shared_ptr<std::byte> arena;  // as large as the largest program needs
-  std::int64_t arena_bytes = -1;
+  std::unique_ptr<Queue> queue;  // from the first binding on
+  // Memory as large as the largest program needs.
+  struct Block {
+    std::shared_ptr<std::byte> data;
+    std::int64_t bytes = -1;
+  };
+  Block arena, counters;
+  Block device_copies, staging;  // of inputs and outputs, where the device has memory of its own
   struct Bound {
     std::shared_ptr<const Program> program;
-    std::unique_ptr<Binding> binding;
+    std::unique_ptr<Binding> binding;  // null until it is to run
   };
   std::map<Key, Bound> bound;
   std::vector<float> raw;  // the primary output, before it goes back to the photograph's size
 
-  Bound& bind(const Frame& frame, const std::vector<std::string>& outputs) {
+  Backend& backend() const { return *engine->backend; }
+
+  // What would run.
+  Bound& plan(const Frame& frame, const std::vector<std::string>& outputs) {
     const Key key = key_of(frame, outputs);
     if (const auto found = bound.find(key); found != bound.end()) return found->second;
     Bound fresh{engine->program(frame, outputs), nullptr};
     if (bound.size() >= 8) bound.clear();
-    if (fresh.program->memory.arena_bytes > arena_bytes) {
-      bound.clear();  // their addresses were in the old arena
-      arena.reset(), arena_bytes = -1;
-      arena = engine->backend->allocate(std::max<std::int64_t>(fresh.program->memory.arena_bytes, 64));
-      arena_bytes = fresh.program->memory.arena_bytes;
-    }
-    fresh.binding = std::make_unique<Binding>(fresh.program, arena);
     return bound[key] = std::move(fresh);
+  }
+
+  // The same with memory to run in.
+  Bound& bind(const Frame& frame, const std::vector<std::string>& outputs) {
+    Bound& b = plan(frame, outputs);
+    if (b.binding) return b;
+    if (backend().plans_only())
+      throw Error(ErrorKind::device, "this engine only plans, nothing can run on it: load one without the option plan_only");
+    if (!queue) queue = backend().queue();
+    const std::int64_t counter_bytes = b.program->counters() * static_cast<std::int64_t>(sizeof(unsigned));
+    if (b.program->memory.arena_bytes > arena.bytes || counter_bytes > counters.bytes) {
+      for (auto& [key, other] : bound) other.binding.reset();  // their addresses are in the old memory
+      const auto grow = [](Block& block, std::int64_t bytes, auto&& allocate) {
+        if (bytes <= block.bytes) return;
+        block = {};
+        block.data = allocate(std::max<std::int64_t>(bytes, 64)), block.bytes = bytes;
+      };
+      grow(arena, b.program->memory.arena_bytes, [&](std::int64_t bytes) { return backend().allocate(bytes); });
+      grow(counters, counter_bytes, [&](std::int64_t bytes) { return backend().allocate_zeroed(bytes); });
+    }
+    b.binding = std::make_unique<Binding>(
+        b.program, arena.data, BindOptions{counters.data, queue.get(), engine->options.wait_each_layer, backend().alignment()});
+    return b;
+  }
+
+  // Where the device keeps copies of a program's inputs and outputs, one after another.
+  struct Copies {
+    std::vector<const void*> inputs;
+    std::vector<float*> outputs;
+    std::vector<std::int64_t> offset, bytes;  // of the inputs, then of the outputs
+  };
+
+  Copies copies_of(const Bound& b) {
+    Copies copies;
+    std::int64_t end = 0;
+    const auto add = [&](const Desc& d) {
+      copies.offset.push_back(end), copies.bytes.push_back(d.span_bytes());
+      end += (d.span_bytes() + 255) / 256 * 256;
+    };
+    for (Value v : b.program->graph.inputs) add(b.program->graph[v].desc);
+    for (const Desc& d : b.program->outputs) add(d);
+    if (end > device_copies.bytes) {
+      device_copies = {}, staging = {};
+      device_copies.data = backend().allocate(end), staging.data = backend().allocate_staging(end);
+      device_copies.bytes = staging.bytes = end;
+    }
+    const std::size_t inputs = b.program->graph.inputs.size();
+    for (std::size_t k = 0; k < copies.offset.size(); ++k) {
+      std::byte* const at = device_copies.data.get() + copies.offset[k];
+      k < inputs ? copies.inputs.push_back(at) : copies.outputs.push_back(reinterpret_cast<float*>(at));
+    }
+    return copies;
+  }
+
+  void upload(const Copies& copies, std::span<const void* const> inputs) {
+    if (inputs.size() != copies.inputs.size())
+      throw Error(ErrorKind::usage, "the network takes " + std::to_string(copies.inputs.size()) + " inputs, got " + std::to_string(inputs.size()));
+    for (std::size_t k = 0; k < inputs.size(); ++k) {
+      if (!inputs[k]) throw Error(ErrorKind::usage, "the pointer to input " + std::to_string(k) + " is null");
+      std::byte* const staged = staging.data.get() + copies.offset[k];
+      std::memcpy(staged, inputs[k], static_cast<std::size_t>(copies.bytes[k]));
+      queue->upload(const_cast<void*>(copies.inputs[k]), staged, copies.bytes[k]);
+    }
+  }
+
+  // Pointers of the host.
+  void run_from_host(Bound& b, std::span<const void* const> inputs, std::span<float* const> outputs) {
+    if (backend().on_host()) return b.binding->run(inputs, outputs, nullptr);
+    for (float* out : outputs)
+      if (!out) throw Error(ErrorKind::usage, "the pointer to an output is null");
+    const Copies copies = copies_of(b);
+    upload(copies, inputs);
+    b.binding->run(copies.inputs, copies.outputs, queue->stream());
+    for (std::size_t k = inputs.size(); k < copies.offset.size(); ++k)
+      queue->download(staging.data.get() + copies.offset[k], device_copies.data.get() + copies.offset[k], copies.bytes[k]);
+    queue->wait(queue->stream());
+    for (std::size_t k = 0; k < outputs.size(); ++k)
+      std::memcpy(outputs[k], staging.data.get() + copies.offset[inputs.size() + k], static_cast<std::size_t>(copies.bytes[inputs.size() + k]));
+  }
+
+  std::vector<double> time_ms(Bound& b, std::span<const void* const> inputs, int runs) {
+    const Copies copies = copies_of(b);
+    upload(copies, inputs);
+    const auto run = [&] { b.binding->run(copies.inputs, copies.outputs, queue->stream()); };
+    for (int k = 0; k < 3; ++k) run();
+    queue->wait(queue->stream());
+    return queue->time_ms(runs, run);
   }
 
   DepthMap depth(std::span<const ImageView> photos) {
@@ -146,7 +253,7 @@ struct Session::Impl {
     const Desc& out = b.program->outputs[0];
     raw.resize(static_cast<std::size_t>(out.elements()));
     float* const outputs[] = {raw.data()};
-    b.binding->run(inputs, outputs, nullptr);
+    run_from_host(b, inputs, outputs);
     const MapView map(raw.data(), static_cast<int>(out.w()), static_cast<int>(out.h()));
     return postprocess(map, model.config, {photos[0].width, photos[0].height}, engine->options.threads);
   }
@@ -164,24 +271,50 @@ DepthMap Session::depth(const ImageView& photo, const ImageView& right) {
   return session_of(impl_).depth(both);
 }
 
-void Session::run(const Frame& frame, std::span<const void* const> inputs, std::span<const NamedOutput> outputs, void* stream) {
-  if (outputs.empty()) throw Error(ErrorKind::usage, "no output is asked for: name at least one");
+namespace {
+
+struct SplitOutputs {
   std::vector<std::string> names;
   std::vector<float*> data;
-  for (const NamedOutput& o : outputs) names.push_back(o.name), data.push_back(o.data);
-  session_of(impl_).bind(frame, names).binding->run(inputs, data, stream);
+  explicit SplitOutputs(std::span<const NamedOutput> outputs) {
+    if (outputs.empty()) throw Error(ErrorKind::usage, "no output is asked for: name at least one");
+    for (const NamedOutput& o : outputs) names.push_back(o.name), data.push_back(o.data);
+  }
+};
+
+}  // namespace
+
+void Session::run(const Frame& frame, std::span<const void* const> inputs, std::span<const NamedOutput> outputs, void* stream) {
+  const SplitOutputs split(outputs);
+  session_of(impl_).bind(frame, split.names).binding->run(inputs, split.data, stream);
 }
 
-void Session::prepare(const Frame& frame, const std::vector<std::string>& output_names) { session_of(impl_).bind(frame, output_names); }
+void Session::run_from_host(const Frame& frame, std::span<const void* const> inputs, std::span<const NamedOutput> outputs) {
+  const SplitOutputs split(outputs);
+  auto& session = session_of(impl_);
+  session.run_from_host(session.bind(frame, split.names), inputs, split.data);
+}
+
+std::vector<double> Session::time_ms(const Frame& frame, std::span<const void* const> inputs, const std::vector<std::string>& output_names,
+                                     int runs) {
+  auto& session = session_of(impl_);
+  return session.time_ms(session.bind(frame, output_names), inputs, runs);
+}
+
+void Session::prepare(const Frame& frame, const std::vector<std::string>& output_names) {
+  auto& session = session_of(impl_);
+  session.backend().plans_only() ? session.plan(frame, output_names) : session.bind(frame, output_names);
+}
 
 MemoryReport Session::memory(const Frame& frame, const std::vector<std::string>& output_names) {
   auto& session = session_of(impl_);
-  const MemoryPlan& m = session.bind(frame, output_names).program->memory;
-  return {session.engine->backend->weight_bytes(), m.arena_bytes, m.lower_bound_bytes, m.sum_bytes, m.workspace_bytes};
+  const MemoryPlan& m = session.plan(frame, output_names).program->memory;
+  const Backend& backend = session.backend();
+  return {backend.weight_bytes(), m.arena_bytes, m.lower_bound_bytes, m.sum_bytes, m.workspace_bytes, backend.free_bytes()};
 }
 
 std::vector<StepInfo> Session::steps(const Frame& frame, const std::vector<std::string>& output_names) {
-  const Program& program = *session_of(impl_).bind(frame, output_names).program;
+  const Program& program = *session_of(impl_).plan(frame, output_names).program;
   std::vector<StepInfo> list;
   for (std::size_t k = 0; k < program.steps.size(); ++k) {
     const Step& s = program.steps[k];
@@ -212,6 +345,7 @@ Session Engine::session() const {
 
 std::string Engine::network() const { return engine_of(impl_).model.name; }
 std::string Engine::device() const { return engine_of(impl_).backend->name(); }
+std::string Engine::why_not_gpu() const { return engine_of(impl_).why_not_gpu; }
 bool Engine::has_synthetic_weights() const { return engine_of(impl_).model.synthetic; }
 double Engine::multiply_adds(const Frame& frame) const { return fathom::multiply_adds(build_graph(engine_of(impl_).model, frame)); }
 Frame Engine::frame() const { return engine_of(impl_).frame(); }

@@ -17,7 +17,8 @@ GpuInfo GpuInfo::current() {
           .minor = properties.minor,
           .multiprocessors = properties.multiProcessorCount,
           .shared_bytes = static_cast<std::int64_t>(properties.sharedMemPerBlockOptin),
-          .total_bytes = static_cast<std::int64_t>(properties.totalGlobalMem)};
+          .total_bytes = static_cast<std::int64_t>(properties.totalGlobalMem),
+          .present = true};
 }
 
 CudaBackend::CudaBackend(GpuInfo gpu, Precision precision, bool planning)

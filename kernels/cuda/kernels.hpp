@@ -40,5 +40,7 @@ std::vector<std::string> conv_choices();
 
 // What the kernels above can do with memory.
 StorageRules cuda_storage_rules();
+// Whether this build holds code for this thread's GPU.
+bool kernels_fit_device();
 
 }  // namespace fathom

@@ -29,6 +29,11 @@ struct EngineOptions {
   bool low_products = true;  // convolutions of enlarged maps by products at the small size, where that is less work
   int input_width = 0, input_height = 0;  // instead of the size the model was trained at; 0: the model's
   std::int64_t budget_bytes = std::int64_t(8) << 30;  // files and plans that need more are refused
+  // For finding faults: waits for the device after each layer, so that an error names the layer it happened in.
+  bool wait_each_layer = false;
+  // Only plans: memory() and steps() tell what the device would do, and nothing can run. Needs no GPU: where there is
+  // none, an H200 is assumed.
+  bool plan_only = false;
 };
 
 // One input or output of a network at some frame. In memory inputs are (N, H, W, C), u8 for photographs, and outputs
@@ -45,6 +50,7 @@ struct MemoryReport {
   std::int64_t lower_bound_bytes = 0;  // the most that is alive at once: no plan can be smaller
   std::int64_t sum_bytes = 0;          // of all activations, had none been reused
   std::int64_t workspace_bytes = 0;    // the largest of one step
+  std::int64_t device_free_bytes = -1;  // by the GPU's own count; -1: not known
 };
 
 // One layer or fused group of layers, as it runs.
@@ -76,7 +82,15 @@ class Session {
 
   // The bare network: inputs in the order of Engine::inputs (u8 (N, H, W, 3), already at the network's size), outputs by
   // name. Pointers of the engine's device. On a GPU it enqueues on `stream` (cudaStream_t) and returns.
+  // Outputs there must be aligned to 16 bytes. From the second run on the launches are one CUDA graph; where `stream` is
+  // being captured, they become part of the caller's own. A null stream is CUDA's default stream.
   void run(const Frame& frame, std::span<const void* const> inputs, std::span<const NamedOutput> outputs, void* stream = nullptr);
+  // The same for pointers of the host, whatever the device: copies in, runs, copies out, and waits.
+  void run_from_host(const Frame& frame, std::span<const void* const> inputs, std::span<const NamedOutput> outputs);
+  // The device's own time of `runs` runs, one after another, each in milliseconds, without copies to and from the host;
+  // three that do not count come first. Inputs as for run_from_host.
+  std::vector<double> time_ms(const Frame& frame, std::span<const void* const> inputs, const std::vector<std::string>& output_names,
+                              int runs);
 
   // Plans a frame ahead of its first run. An empty list of names means the primary output.
   void prepare(const Frame& frame, const std::vector<std::string>& output_names = {});
@@ -101,6 +115,7 @@ class Engine {
 
   std::string network() const;  // "hr_depth"
   std::string device() const;   // "CPU, 2 threads"
+  std::string why_not_gpu() const;  // where the device `automatic` became the CPU; else empty
   bool has_synthetic_weights() const;
   double multiply_adds(const Frame& frame) const;  // of the network as its authors wrote it, all outputs
   Frame frame() const;          // the size photographs are brought to, batch 1

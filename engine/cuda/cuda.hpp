@@ -1,0 +1,28 @@
+// The GPU as a Backend: kernels by overload resolution, memory by cudaMalloc, a stream a session.
+#pragma once
+
+#include <memory>
+
+#include "engine/backend.hpp"
+#include "engine/cuda/backend_cuda.hpp"
+
+namespace fathom {
+
+std::unique_ptr<Backend> make_cuda(GpuInfo gpu, Precision precision, bool plan_only);
+
+// Makes `device` this thread's CUDA device until the end of a scope.
+class OnDevice {
+ public:
+  explicit OnDevice(int device);
+  ~OnDevice();
+  OnDevice(const OnDevice&) = delete;
+  OnDevice& operator=(const OnDevice&) = delete;
+
+ private:
+  int before_ = -1;  // -1: it was that one already
+};
+
+// A queue on a stream of its own, whose recorders capture CUDA graphs.
+std::unique_ptr<Queue> make_cuda_queue(int device);
+
+}  // namespace fathom

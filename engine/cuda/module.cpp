@@ -1,0 +1,50 @@
+// What libfathom_cuda.so shows to the engine: one function.
+#include "engine/cuda/cuda.hpp"
+#include "engine/cuda_module.hpp"
+#include "fathom/error.hpp"
+#include "kernels/cuda/kernels.hpp"
+#include "kernels/cuda/launch.cuh"
+
+namespace fathom {
+
+namespace {
+
+// The device of this thread, or one sentence why there is none.
+GpuInfo find_gpu() {
+  int count = 0, driver = 0;
+  const cudaError_t counted = cudaGetDeviceCount(&count);
+  const auto refuse = [](const std::string& why) {
+    throw Error(ErrorKind::device, "no GPU: " + why + "; use the device 'cpu'");
+  };
+  if (counted != cudaSuccess) {
+    (void)cudaGetLastError();
+    if (cudaDriverGetVersion(&driver) == cudaSuccess && driver == 0)
+      refuse("there is no NVIDIA driver on this machine");
+    refuse(std::string("CUDA says '") + cudaGetErrorString(counted) + "'");
+  }
+  if (count == 0) refuse("the NVIDIA driver finds none");
+  GpuInfo gpu = GpuInfo::current();
+  if (!kernels_fit_device())
+    refuse("this build has no kernels for the " + gpu.name + " (compute capability " + std::to_string(gpu.major) + "." +
+           std::to_string(gpu.minor) + ")");
+  return gpu;
+}
+
+Backend* open(const CudaRequest& request) {
+  if (!request.plan_only) return make_cuda(find_gpu(), request.precision, false).release();
+  try {
+    return make_cuda(find_gpu(), request.precision, true).release();
+  } catch (const Error&) {  // then for the GPU that GpuInfo assumes
+    return make_cuda({}, request.precision, true).release();
+  }
+}
+
+}  // namespace
+
+}  // namespace fathom
+
+extern "C" __attribute__((visibility("default"))) const fathom::CudaModule* fathom_cuda_module() {
+  static const std::string built_for = fathom::cuda_module_abi(FATHOM_VERSION);
+  static const fathom::CudaModule module{built_for.c_str(), &fathom::open};
+  return &module;
+}
