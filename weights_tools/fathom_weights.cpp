@@ -108,6 +108,7 @@ std::vector<std::string> output_names(const Engine& engine, const Frame& frame, 
 void inspect(const InspectFlags& flags) {
   EngineOptions options = flags.engine.options();
   options.fuse = !flags.unfused, options.low_products = !flags.direct;
+  options.plan_only = true;  // nothing runs here
   const Engine engine = cli::open_engine(flags.model, options);
   Frame frame = engine.frame();
   frame.batch = flags.batch;
@@ -254,7 +255,7 @@ Run run_file(const Engine& engine, const SafetensorsFile& file, const std::strin
   for (const TensorInfo& o : run.infos)
     run.outputs.emplace_back(static_cast<std::size_t>(o.shape[0] * o.shape[1] * o.shape[2] * o.shape[3]));
   for (std::size_t k = 0; k < run.infos.size(); ++k) outputs.push_back({run.infos[k].name, run.outputs[k].data()});
-  engine.session().run(run.frame, inputs, outputs);
+  engine.session().run_from_host(run.frame, inputs, outputs);
   return run;
 }
 
