@@ -9,6 +9,7 @@
 #include <string>
 #include <thread>
 
+#include "tests/emulator/faults.hpp"
 #include "tests/emulator/sanitizers.hpp"
 #include "tests/emulator/stream.hpp"
 #include "tests/emulator/worker.hpp"
@@ -127,6 +128,7 @@ cudaError_t launch(const LaunchRequest& request) {
   }
   if (request.dynamic_bytes > config().shared_limit) return remember(cudaErrorInvalidValue);
   if (capturing(request.stream)) return capture_kernel(request);
+  if (faults_now()) return cudaSuccess;
   run_grid({grid, block, request.dynamic_bytes, request.call});
   return cudaSuccess;
 }

@@ -1,11 +1,13 @@
 #include "tests/emulator/stream.hpp"
 
 #include <algorithm>
+#include <atomic>
 #include <cstring>
 #include <deque>
 #include <memory>
 #include <vector>
 
+#include "tests/emulator/faults.hpp"
 #include "tests/emulator/worker.hpp"
 
 // The runtime's handles point to structs that its headers only declare; these are ours.
@@ -79,6 +81,20 @@ cudaError_t set_kernel(CUgraphNode_st* node, const cudaKernelNodeParams& p) {
 
 }  // namespace
 
+namespace {
+std::atomic<int> kernels_to_fault{0};  // counts down
+std::atomic<bool> faulted{false};
+}  // namespace
+
+void fault_at_kernel(int n) { kernels_to_fault = n, faulted = false; }
+
+bool faults_now() {
+  if (kernels_to_fault > 0 && --kernels_to_fault == 0) faulted = true;
+  return faulted;
+}
+
+cudaError_t met() { return faulted ? remember(cudaErrorIllegalAddress) : cudaSuccess; }
+
 bool capturing(cudaStream_t stream) { return stream && stream->capture; }
 
 cudaError_t capture_kernel(const LaunchRequest& request) {
@@ -115,7 +131,7 @@ cudaError_t CUDARTAPI cudaStreamCreateWithPriority(cudaStream_t* stream, unsigne
 }
 cudaError_t CUDARTAPI cudaStreamDestroy(cudaStream_t stream) { return delete stream, cudaSuccess; }
 cudaError_t CUDARTAPI cudaStreamSynchronize(cudaStream_t stream) {
-  return fathom::emu::capturing(stream) ? remember(cudaErrorStreamCaptureUnsupported) : cudaSuccess;
+  return fathom::emu::capturing(stream) ? remember(cudaErrorStreamCaptureUnsupported) : fathom::emu::met();
 }
 cudaError_t CUDARTAPI cudaStreamQuery(cudaStream_t) { return cudaSuccess; }
 cudaError_t CUDARTAPI cudaStreamWaitEvent(cudaStream_t, cudaEvent_t, unsigned) { return cudaSuccess; }
@@ -195,6 +211,7 @@ cudaError_t CUDARTAPI cudaGraphLaunch(cudaGraphExec_t exec, cudaStream_t stream)
   if (fathom::emu::capturing(stream)) return remember(cudaErrorStreamCaptureUnsupported);
   for (CUgraphNode_st& node : exec->graph.nodes) {
     if (node.type == cudaGraphNodeTypeKernel) {
+      if (fathom::emu::faults_now()) continue;
       fathom::emu::run_grid({node.grid, node.block, node.dynamic_bytes, node.call});
     } else {
       fathom::emu::run(node.copy_or_fill);

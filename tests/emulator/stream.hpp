@@ -21,6 +21,7 @@ struct CopyOrFill {
 };
 cudaError_t enqueue(cudaStream_t stream, const CopyOrFill& work);  // done now, or noted down
 
+cudaError_t met();                        // what waiting for the device tells: a fault of an earlier kernel
 cudaError_t remember(cudaError_t error);  // for cudaGetLastError
 
 }  // namespace fathom::emu
