@@ -19,12 +19,24 @@
 #include "models/architectures.hpp"
 #include "samples/cli.hpp"
 #include "samples/files.hpp"
+#ifdef FATHOM_HAS_PICTURES
 #include "samples/picture.hpp"
+#else
+#include "samples/plane16.hpp"
+#endif
 
 namespace {
 
 using namespace fathom;
 using Json = nlohmann::ordered_json;
+
+#ifndef FATHOM_HAS_PICTURES
+[[noreturn]] void no_pictures(const std::filesystem::path& path) {
+  throw Error(ErrorKind::unsupported, "cannot read " + path.string() + ": this build has no OpenCV; give depths as .npy");
+}
+Image read_picture(const std::filesystem::path& path) { no_pictures(path); }
+Plane16 read_plane16(const std::filesystem::path& path) { no_pictures(path); }
+#endif
 
 // What a number needs to be believed: machine, date, command.
 Json recipe(int argc, char** argv) {
@@ -43,6 +55,12 @@ Json recipe(int argc, char** argv) {
 
 void finish(const std::string& json_path, const Json& json) {
   if (!json_path.empty()) write_file(json_path, json.dump(1) + "\n");
+}
+
+// "cpu", "cuda" or "reference": what the engine says it runs on, whatever was asked for.
+std::string device_of(const Engine& engine) {
+  const std::string device = engine.device();
+  return device.starts_with("CPU") ? "cpu" : device.starts_with("reference") ? "reference" : "cuda";
 }
 
 // ---- batches ----
@@ -120,7 +138,8 @@ void fps(const FpsFlags& flags, Json json) {
       frame.batch = batch;
       Workload work(engine, frame);
       Session session = engine.session();
-      const Timing t = time_runs(flags.seconds, [&] { work.run(session); });
+      const bool events = device_of(engine) == "cuda";
+      const Timing t = events ? time_on_device(flags.seconds, work, session) : time_runs(flags.seconds, [&] { work.run(session); });
       const MemoryReport memory = session.memory(frame, {work.output()});
       const std::size_t launches = session.steps(frame, {work.output()}).size();
       const std::string size = cli::size_text(frame.width, frame.height);
@@ -134,7 +153,9 @@ void fps(const FpsFlags& flags, Json json) {
                               {"width", frame.width},
                               {"height", frame.height},
                               {"batch", batch},
+                              {"precision", flags.engine.precision},
                               {"fused", !flags.unfused},
+                              {"clock", events ? "CUDA events round each graph" : "host"},
                               {"median_ms", t.median_ms},
                               {"p10_ms", t.p10_ms},
                               {"p90_ms", t.p90_ms},
@@ -171,12 +192,6 @@ std::int64_t peak_resident_bytes() {
   return std::int64_t{usage.ru_maxrss} * 1024;
 }
 
-// "cpu", "cuda" or "reference": what the engine says it runs on, whatever was asked for.
-std::string device_of(const Engine& engine) {
-  const std::string device = engine.device();
-  return device.starts_with("CPU") ? "cpu" : device.starts_with("reference") ? "reference" : "cuda";
-}
-
 void memory(const MemoryFlags& flags, Json json) {
   json["rows"] = Json::array();
   const Batches batches(flags.batch);
@@ -187,7 +202,9 @@ void memory(const MemoryFlags& flags, Json json) {
   std::printf("%-34s %-10s %5s %12s %12s %12s %7s %12s\n", "network", "size", "batch", "sum MiB", "bound MiB",
               "arena MiB", "ratio", "MiB/image");
   for (const std::string& model : models) {
-    const Engine engine = cli::open_engine(model, batches.raise_budget(flags.engine.options()));
+    EngineOptions options = batches.raise_budget(flags.engine.options());
+    options.plan_only = !flags.resident;  // needs no GPU
+    const Engine engine = cli::open_engine(model, options);
     for (const int batch : batches.of(engine)) {
       Frame frame = engine.frame();
       frame.batch = batch;

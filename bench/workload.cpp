@@ -32,7 +32,20 @@ Workload::Workload(const Engine& engine, const Frame& frame) : frame_(frame), in
 
 void Workload::run(Session& session) {
   const NamedOutput outputs[] = {{info_.name, out_.data()}};
-  session.run(frame_, in_, outputs);
+  session.run_from_host(frame_, in_, outputs);
+}
+
+Timing timing_of(std::vector<double> ms) {
+  std::sort(ms.begin(), ms.end());
+  const auto at = [&](double share) {
+    return ms[static_cast<std::size_t>(share * static_cast<double>(ms.size() - 1) + 0.5)];
+  };
+  return {at(0.5), at(0.1), at(0.9), static_cast<int>(ms.size())};
+}
+
+Timing time_on_device(double seconds, Workload& work, Session& session) {
+  const double first_ms = timing_of(work.time_ms(session, 5)).median_ms;
+  return timing_of(work.time_ms(session, static_cast<int>(std::clamp(1e3 * seconds / first_ms, 5., 2000.))));
 }
 
 std::int64_t workload_bytes(const Engine& engine, const Frame& frame) {

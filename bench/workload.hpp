@@ -16,6 +16,8 @@ class Workload {
 
   const std::string& output() const { return info_.name; }
   void run(Session& session);
+  // Milliseconds by the device's own clock, without copies.
+  std::vector<double> time_ms(Session& session, int runs) { return session.time_ms(frame_, in_, {info_.name}, runs); }
 
  private:
   Frame frame_;
@@ -36,6 +38,8 @@ struct Timing {
   int runs = 0;
 };
 
+Timing timing_of(std::vector<double> ms);
+
 // At least `seconds` and five runs, after two that do not count; runs of over two seconds: three, after one.
 template <class Work>
 Timing time_runs(double seconds, Work&& work) {
@@ -51,11 +55,10 @@ Timing time_runs(double seconds, Work&& work) {
     work();
     ms.push_back(std::chrono::duration<double, std::milli>(Clock::now() - before).count());
   }
-  std::sort(ms.begin(), ms.end());
-  const auto at = [&](double share) {
-    return ms[static_cast<std::size_t>(share * static_cast<double>(ms.size() - 1) + 0.5)];
-  };
-  return {at(0.5), at(0.1), at(0.9), static_cast<int>(ms.size())};
+  return timing_of(std::move(ms));
 }
+
+// The same on a GPU: events round each replay of a recorded graph, inputs and output staying there.
+Timing time_on_device(double seconds, Workload& work, Session& session);
 
 }  // namespace fathom

@@ -28,7 +28,8 @@ TEST_CASE("out of memory is a typed error, and the engine goes on", "[sessions]"
     const emu::ScopedConfig poor(small);
     INFO(kib << " KiB");
     if (kib < 1000)
-      CHECK_THROWS_MATCHES(run_all(engine, session, network.frame, pictures), Error, Fails(ErrorKind::memory, {"memory"}));
+      CHECK_THROWS_MATCHES(run_all(engine, session, network.frame, pictures), Error,
+                           Fails(ErrorKind::memory, {"memory"}));
   }
   const Outputs outputs = run_all(engine, session, network.frame, pictures);
   Session other = engine.session();
@@ -39,14 +40,16 @@ TEST_CASE("out of memory is a typed error, and the engine goes on", "[sessions]"
   {
     small.device_memory = 4 << 20;
     const emu::ScopedConfig poor(small);
-    CHECK_THROWS_MATCHES(run_all(engine, session, large, pictures_for(engine, large)), Error, Fails(ErrorKind::memory, {"memory"}));
+    CHECK_THROWS_MATCHES(run_all(engine, session, large, pictures_for(engine, large)), Error,
+                         Fails(ErrorKind::memory, {"memory"}));
     CHECK(error_of(run_all(engine, session, network.frame, pictures), outputs) == 0);
   }
 }
 
 TEST_CASE("a fault is noticed late, or by its layer's name where each layer is waited for", "[sessions]") {
   const SmallNetwork network;
-  const std::vector<StepInfo> steps = Engine::load(network.path, {.device = Device::cuda, .plan_only = true}).session().steps(network.frame);
+  const std::vector<StepInfo> steps =
+      Engine::load(network.path, {.device = Device::cuda, .plan_only = true}).session().steps(network.frame);
   for (const bool wait : {false, true})
     for (const int before : {0, 2}) {  // runs: the fault is in one that is enqueued, or repeated by a graph
       const Engine engine = Engine::load(network.path, {.device = Device::cuda, .wait_each_layer = wait});
@@ -54,8 +57,9 @@ TEST_CASE("a fault is noticed late, or by its layer's name where each layer is w
       Session session = engine.session();
       for (int k = 0; k < before; ++k) run_all(engine, session, network.frame, pictures);
       emu::fault_at_kernel(3);
-      const std::vector<std::string> says = wait ? std::vector<std::string>{"layer '" + steps[2].name + "'", "illegal memory access"}
-                                                 : std::vector<std::string>{"illegal memory access"};
+      const std::vector<std::string> says =
+          wait ? std::vector<std::string>{"layer '" + steps[2].name + "'", "illegal memory access"}
+               : std::vector<std::string>{"illegal memory access"};
       INFO((wait ? "waits" : "does not wait") << ", after " << before << " runs");
       CHECK_THROWS_MATCHES(run_all(engine, session, network.frame, pictures), Error, Fails(ErrorKind::device, says));
       emu::fault_at_kernel(0);

@@ -69,14 +69,17 @@ struct DeviceSide {
     const TensorInfo o = engine.outputs(frame)[0];
     return o.shape[0] * o.shape[1] * o.shape[2] * o.shape[3] * 4;
   }
-  void run(Session& session, const Frame& frame, cudaStream_t stream = nullptr) { session.run(frame, in, {&out, 1}, stream); }
+  void run(Session& session, const Frame& frame, cudaStream_t stream = nullptr) {
+    session.run(frame, in, {&out, 1}, stream);
+  }
 };
 
 bool same_bits(const std::vector<float>& a, const std::vector<float>& b) {
   return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0;
 }
 bool same_bits(const Outputs& a, const Outputs& b) {
-  return a.size() == b.size() && std::equal(a.begin(), a.end(), b.begin(), [](const auto& x, const auto& y) { return same_bits(x.second, y.second); });
+  return a.size() == b.size() && std::equal(a.begin(), a.end(), b.begin(),
+                                            [](const auto& x, const auto& y) { return same_bits(x.second, y.second); });
 }
 
 }  // namespace
@@ -166,7 +169,8 @@ TEST_CASE("a batch on the GPU is its pictures one by one", "[sessions]") {
   const std::size_t bytes = static_cast<std::size_t>(one.height * one.width) * 3;
   for (std::size_t n = 0; n < 3; ++n) {
     const auto begin = pictures[0].begin() + static_cast<std::ptrdiff_t>(n * bytes);
-    for (const auto& [name, values] : run_all(engine, session, one, {{begin, begin + static_cast<std::ptrdiff_t>(bytes)}})) {
+    for (const auto& [name, values] :
+         run_all(engine, session, one, {{begin, begin + static_cast<std::ptrdiff_t>(bytes)}})) {
       const float* part = all.at(name).data() + n * values.size();
       CHECK(error_of(std::vector<float>(part, part + values.size()), values) <= 1e-5);
     }
@@ -203,7 +207,8 @@ TEST_CASE("what cannot be done on a GPU is said in one typed sentence", "[sessio
   DeviceSide side(engine, network.frame, pictures);
   NamedOutput askew = side.out;
   ++askew.data;
-  CHECK_THROWS_MATCHES(session.run(network.frame, side.in, {&askew, 1}), Error, Fails(ErrorKind::usage, {"depth", "multiple of 16"}));
+  CHECK_THROWS_MATCHES(session.run(network.frame, side.in, {&askew, 1}), Error,
+                       Fails(ErrorKind::usage, {"depth", "multiple of 16"}));
 
   const Engine planner = network.load({.device = Device::cuda, .precision = Precision::fp16, .plan_only = true});
   Session plan = planner.session();
