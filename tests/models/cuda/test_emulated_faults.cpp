@@ -36,7 +36,7 @@ TEST_CASE("out of memory is a typed error, and the engine goes on", "[sessions]"
   CHECK(error_of(run_all(engine, other, network.frame, pictures), outputs) == 0);
 
   // A session that has run and finds no room for a larger frame runs the smaller one as before.
-  const Frame large{64, 32, 32};
+  const Frame large{1000, 32, 32};
   {
     small.device_memory = 4 << 20;
     const emu::ScopedConfig poor(small);
