@@ -73,8 +73,10 @@ fathom_engine* fathom_engine_load(const char* path, const fathom_options* option
     expect(path, "fathom_engine_load: path is NULL");
     fathom::EngineOptions o;
     if (options) {
-      expect(options->device >= FATHOM_AUTO && options->device <= FATHOM_REFERENCE, "fathom_engine_load: unknown device");
-      expect(options->precision >= FATHOM_FP32 && options->precision <= FATHOM_FP16, "fathom_engine_load: unknown precision");
+      expect(options->device >= FATHOM_AUTO && options->device <= FATHOM_REFERENCE,
+             "fathom_engine_load: unknown device");
+      expect(options->precision >= FATHOM_FP32 && options->precision <= FATHOM_FP16,
+             "fathom_engine_load: unknown precision");
       o.device = static_cast<fathom::Device>(options->device);
       o.precision = static_cast<fathom::Precision>(options->precision);
       o.threads = options->threads;
@@ -121,10 +123,12 @@ fathom_session* fathom_session_create(const fathom_engine* engine) {
 
 void fathom_session_free(fathom_session* session) { delete session; }
 
-int fathom_depth(fathom_session* session, const uint8_t* rgb, int width, int height, const uint8_t* right, float* depth) {
+int fathom_depth(fathom_session* session, const uint8_t* rgb, int width, int height, const uint8_t* right,
+                 float* depth) {
   return guarded([&] {
     expect(session && rgb && depth, "fathom_depth: session, rgb and depth must not be NULL");
-    const fathom::ImageView photo{rgb, width, height, std::int64_t(width) * 3}, other{right, width, height, std::int64_t(width) * 3};
+    const fathom::ImageView photo{rgb, width, height, std::int64_t(width) * 3},
+        other{right, width, height, std::int64_t(width) * 3};
     const fathom::DepthMap map = right ? session->session.depth(photo, other) : session->session.depth(photo);
     session->unit = map.unit;
     std::copy(map.depth.begin(), map.depth.end(), depth);
@@ -136,7 +140,8 @@ const char* fathom_depth_unit(const fathom_session* session) { return session ? 
 int fathom_run(fathom_session* session, int batch, int height, int width, const void* const* inputs, int input_count,
                const char* const* output_names, float* const* outputs, int output_count, void* stream) {
   return guarded([&] {
-    expect(session && inputs && outputs && output_names, "fathom_run: session, inputs, output_names and outputs must not be NULL");
+    expect(session && inputs && outputs && output_names,
+           "fathom_run: session, inputs, output_names and outputs must not be NULL");
     expect(input_count >= 0 && output_count > 0, "fathom_run: at least one output must be asked for");
     std::vector<fathom::NamedOutput> named;
     for (int k = 0; k < output_count; ++k) {

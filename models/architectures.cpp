@@ -220,8 +220,8 @@ std::span<const Architecture> architectures() {
 const Architecture& find_architecture(const std::string& name) {
   for (const Architecture& a : architectures())
     if (a.name == name) return a;
-  throw Error(ErrorKind::usage, "unknown architecture '" + name.substr(0, 120) + "' (did you mean " + nearest_names(name) +
-                                    "?): `fathom_weights list` prints the names");
+  throw Error(ErrorKind::usage, "unknown architecture '" + name.substr(0, 120) + "' (did you mean " +
+                                    nearest_names(name) + "?): `fathom_weights list` prints the names");
 }
 
 void check_size(const Architecture& a, const Frame& frame) {

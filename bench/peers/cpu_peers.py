@@ -289,10 +289,11 @@ def run(options):
     if load > 0.5:
         print(f"cpu_peers.py: other work is running (load {load:.1f}): do not keep these times", file=sys.stderr)
     setting = {"commit": commit(), "threads": options.threads, "torch": torch.__version__}
-    path = options.output or os.path.join(ROOT, "bench", "results", f"cpu_peers_{datetime.date.today().isoformat()}.json")
+    today = datetime.date.today().isoformat()
+    path = options.output or os.path.join(ROOT, "bench", "results", f"cpu_peers_{today}.json")
     rows = [] if options.again else kept_rows(path, setting)
     report = {
-        "date": datetime.date.today().isoformat(),
+        "date": today,
         "command": shlex.join([os.path.basename(sys.argv[0]), *sys.argv[1:]]),
         "machine": {"cpu": cpu_name(), "cores": os.cpu_count(), "system": platform.platform(), "load_at_start": load},
         **setting,

@@ -61,20 +61,23 @@ typedef struct {
 /* The inputs, or the outputs with the primary one first, at a batch and size; 0, 0, 0: one picture at the model's own.
  * *count: how many `tensors` has room for; becomes how many there are. With too little room (or tensors NULL) the first
  * ones are written (none), and that is no error. */
-int fathom_engine_inputs(const fathom_engine* engine, int batch, int height, int width, fathom_tensor* tensors, int* count);
-int fathom_engine_outputs(const fathom_engine* engine, int batch, int height, int width, fathom_tensor* tensors, int* count);
+int fathom_engine_inputs(const fathom_engine* engine, int batch, int height, int width, fathom_tensor* tensors,
+                         int* count);
+int fathom_engine_outputs(const fathom_engine* engine, int batch, int height, int width, fathom_tensor* tensors,
+                          int* count);
 
 fathom_session* fathom_session_create(const fathom_engine* engine);
 void fathom_session_free(fathom_session* session);
 
 /* Depth of one photograph at its own size. rgb: 8-bit RGB rows without gaps; right: the same for stereo networks, else
  * NULL; depth: width * height floats, metres where the model knows them, else up to scale (fathom_depth_unit). */
-int fathom_depth(fathom_session* session, const uint8_t* rgb, int width, int height, const uint8_t* right, float* depth);
+int fathom_depth(fathom_session* session, const uint8_t* rgb, int width, int height, const uint8_t* right,
+                 float* depth);
 /* "m" or "relative", of the last fathom_depth of this session. */
 const char* fathom_depth_unit(const fathom_session* session);
 
-/* The bare network: inputs as fathom_engine_inputs lists them, outputs by the names of fathom_engine_outputs, pointers of
- * the engine's device; stream is a cudaStream_t or NULL. */
+/* The bare network: inputs as fathom_engine_inputs lists them, outputs by the names of fathom_engine_outputs, pointers
+ * of the engine's device; stream is a cudaStream_t or NULL. */
 int fathom_run(fathom_session* session, int batch, int height, int width, const void* const* inputs, int input_count,
                const char* const* output_names, float* const* outputs, int output_count, void* stream);
 
