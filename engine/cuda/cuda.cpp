@@ -43,7 +43,7 @@ class Cuda final : public Backend {
            (device_ < 0 ? gpu.present ? ", planned only" : ", assumed and planned only" : "");
   }
   // Products at the small size are not written for the GPU yet.
-  Fusions fusions() const override { return {.products = false}; }
+  Fusions fusions() const override { return {}; }
   StorageRules rules() const override { return cuda_storage_rules(); }
   Graph choose_types(Graph graph) const override {
     return backend_.precision() == Precision::fp16 ? store_halves(std::move(graph)) : graph;
