@@ -32,7 +32,8 @@ using Json = nlohmann::ordered_json;
 
 #ifndef FATHOM_HAS_PICTURES
 [[noreturn]] void no_pictures(const std::filesystem::path& path) {
-  throw Error(ErrorKind::unsupported, "cannot read " + path.string() + ": this build has no OpenCV; give depths as .npy");
+  throw Error(ErrorKind::unsupported,
+              "cannot read " + path.string() + ": this build has no OpenCV; give depths as .npy");
 }
 Image read_picture(const std::filesystem::path& path) { no_pictures(path); }
 Plane16 read_plane16(const std::filesystem::path& path) { no_pictures(path); }
@@ -57,12 +58,6 @@ void finish(const std::string& json_path, const Json& json) {
   if (!json_path.empty()) write_file(json_path, json.dump(1) + "\n");
 }
 
-// "cpu", "cuda" or "reference": what the engine says it runs on, whatever was asked for.
-std::string device_of(const Engine& engine) {
-  const std::string device = engine.device();
-  return device.starts_with("CPU") ? "cpu" : device.starts_with("reference") ? "reference" : "cuda";
-}
-
 // ---- batches ----
 
 // --batch and --memory, as fps and memory have them.
@@ -81,33 +76,43 @@ struct BatchFlags {
 // Which batches are meant, once there is an engine.
 class Batches {
  public:
-  explicit Batches(const BatchFlags& flags) : list_(parse_batches(flags.batches)) {
-    if (std::find(list_.begin(), list_.end(), largest_that_fits) == list_.end()) return;
-    // A tenth of what is free is left to others.
-    limit_bytes_ = flags.memory_bytes ? static_cast<std::int64_t>(flags.memory_bytes) : free_memory_bytes() / 10 * 9;
-  }
+  explicit Batches(const BatchFlags& flags)
+      : list_(parse_batches(flags.batches)),
+        largest_(std::find(list_.begin(), list_.end(), largest_that_fits) != list_.end()),
+        memory_bytes_(static_cast<std::int64_t>(flags.memory_bytes)) {}
 
-  std::int64_t limit_bytes() const { return limit_bytes_; }  // 0: `max` is not among them
+  // Where the largest is asked for, memory is the limit and not the budget.
   EngineOptions raise_budget(EngineOptions options) const {
-    options.budget_bytes = std::max(options.budget_bytes, limit_bytes_);
+    if (largest_) options.budget_bytes = std::max(options.budget_bytes, std::int64_t{1} << 50);
     return options;
   }
-  std::vector<int> of(const Engine& engine) const {
+  // Notes the limit in the report, if the largest is asked for.
+  std::vector<int> of(const Engine& engine, Json& report) const {
     std::vector<int> list = list_;
-    if (!limit_bytes_) return list;
-    const int largest = largest_batch_of(engine, limit_bytes_);
+    if (!largest_) return list;
+    const std::int64_t limit = limit_bytes(engine);
+    const int largest = largest_batch_of(engine, limit);
     const Frame frame = engine.frame();
     if (!largest)
       throw Error(ErrorKind::memory, engine.network() + " at " + cli::size_text(frame.width, frame.height) +
-                                         ": not even one image fits into " + std::to_string(limit_bytes_ >> 20) +
+                                         ": not even one image fits into " + std::to_string(limit >> 20) +
                                          " MiB; choose a smaller --size or more --memory");
+    report["memory_limit_bytes"] = limit;
     std::replace(list.begin(), list.end(), largest_that_fits, largest);
     return list;
   }
 
  private:
+  // A tenth of what is free, on the device or on the system, is left to others.
+  std::int64_t limit_bytes(const Engine& engine) const {
+    if (memory_bytes_) return memory_bytes_;
+    const std::int64_t device = engine.session().memory(engine.frame()).device_free_bytes;
+    return (device >= 0 ? device : free_memory_bytes()) / 10 * 9;
+  }
+
   std::vector<int> list_;
-  std::int64_t limit_bytes_ = 0;
+  bool largest_;
+  std::int64_t memory_bytes_;  // 0: what is free
 };
 
 // ---- fps ----
@@ -124,7 +129,6 @@ struct FpsFlags {
 void fps(const FpsFlags& flags, Json json) {
   json["rows"] = Json::array();
   const Batches batches(flags.batch);
-  if (batches.limit_bytes()) json["memory_limit_bytes"] = batches.limit_bytes();
   Plot plot{"Images per second against batch size", "", "batch size", "images/s", {}};
   std::printf("%-28s %-10s %5s %10s %10s %10s %9s %10s %10s %8s\n", "network", "size", "batch", "median ms", "p10",
               "p90", "images/s", "arena MiB", "MiB/image", "launches");
@@ -133,13 +137,13 @@ void fps(const FpsFlags& flags, Json json) {
     options.fuse = !flags.unfused;
     const Engine engine = cli::open_engine(model, options);
     Curve& curve = plot.curves.emplace_back(Curve{engine.network(), {}});
-    for (const int batch : batches.of(engine)) {
+    for (const int batch : batches.of(engine, json)) {
       Frame frame = engine.frame();
       frame.batch = batch;
       Workload work(engine, frame);
       Session session = engine.session();
       const bool events = device_of(engine) == "cuda";
-      const Timing t = events ? time_on_device(flags.seconds, work, session) : time_runs(flags.seconds, [&] { work.run(session); });
+      const Timing t = time_network(flags.seconds, work, session, engine);
       const MemoryReport memory = session.memory(frame, {work.output()});
       const std::size_t launches = session.steps(frame, {work.output()}).size();
       const std::string size = cli::size_text(frame.width, frame.height);
@@ -195,7 +199,6 @@ std::int64_t peak_resident_bytes() {
 void memory(const MemoryFlags& flags, Json json) {
   json["rows"] = Json::array();
   const Batches batches(flags.batch);
-  if (batches.limit_bytes()) json["memory_limit_bytes"] = batches.limit_bytes();
   std::vector<std::string> models = flags.models;
   if (models.empty())
     for (const Architecture& a : architectures()) models.push_back(a.name);
@@ -205,7 +208,7 @@ void memory(const MemoryFlags& flags, Json json) {
     EngineOptions options = batches.raise_budget(flags.engine.options());
     options.plan_only = !flags.resident;  // needs no GPU
     const Engine engine = cli::open_engine(model, options);
-    for (const int batch : batches.of(engine)) {
+    for (const int batch : batches.of(engine, json)) {
       Frame frame = engine.frame();
       frame.batch = batch;
       Session session = engine.session();
@@ -250,11 +253,11 @@ void table(const TableFlags& flags, Json json) {
   options.engine = flags.engine.options();
   options.progress = [&](const std::string& text) { progress.show(text); };
   const PaperTable& paper = find_paper_table(flags.paper);
+  json["device"] = Engine::synthetic(paper.rows.front().network, options.engine).device();
   const std::vector<TableLine> lines = fill_table(paper, options);
   progress.show("");
   std::printf("%s", to_text(paper, lines).c_str());
   json["table"] = paper.name, json["paper_machine"] = paper.machine;
-  json["device"] = Engine::synthetic(paper.rows.front().network, options.engine).device();
   json["rows"] = Json::array();
   const auto number = [](double v) { return v > 0 ? Json(v) : Json(nullptr); };
   for (const TableLine& line : lines)

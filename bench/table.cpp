@@ -25,7 +25,7 @@ double images_per_s(const Engine& engine, int batch, double seconds) {
   frame.batch = batch;
   Workload work(engine, frame);
   Session session = engine.session();
-  return 1e3 * batch / time_runs(seconds, [&] { work.run(session); }).median_ms;
+  return 1e3 * batch / time_network(seconds, work, session, engine).median_ms;
 }
 
 Engine engine_of(const PaperRow& row, const PaperTable& table, EngineOptions options) {

@@ -48,6 +48,16 @@ Timing time_on_device(double seconds, Workload& work, Session& session) {
   return timing_of(work.time_ms(session, static_cast<int>(std::clamp(1e3 * seconds / first_ms, 5., 2000.))));
 }
 
+std::string device_of(const Engine& engine) {
+  const std::string device = engine.device();
+  return device.starts_with("CPU") ? "cpu" : device.starts_with("reference") ? "reference" : "cuda";
+}
+
+Timing time_network(double seconds, Workload& work, Session& session, const Engine& engine) {
+  if (device_of(engine) == "cuda") return time_on_device(seconds, work, session);
+  return time_runs(seconds, [&] { work.run(session); });
+}
+
 std::int64_t workload_bytes(const Engine& engine, const Frame& frame) {
   std::int64_t bytes = elements(engine.outputs(frame).at(0)) * 4;
   for (const TensorInfo& t : engine.inputs(frame)) bytes += elements(t) * (t.kind == "f32" ? 4 : 1);

@@ -61,4 +61,9 @@ Timing time_runs(double seconds, Work&& work) {
 // The same on a GPU: events round each replay of a recorded graph, inputs and output staying there.
 Timing time_on_device(double seconds, Workload& work, Session& session);
 
+// "cpu", "cuda" or "reference": what the engine says it runs on, whatever was asked for.
+std::string device_of(const Engine& engine);
+// A network's own time, by the clock that suits its device.
+Timing time_network(double seconds, Workload& work, Session& session, const Engine& engine);
+
 }  // namespace fathom
