@@ -121,10 +121,22 @@ struct FpsFlags {
   cli::EngineFlags engine;
   std::vector<std::string> models;
   BatchFlags batch;
-  std::string json, plot;
+  std::string json, plot, photo;
   double seconds = 1;
   bool unfused = false;
 };
+
+// From a photograph's file to its depth map: what comes round the network's own time, and prints it below the row.
+Json time_photo(const FpsFlags& flags, const Engine& engine, Session& session, double network_ms) {
+  const Image photo = read_picture(flags.photo);
+  const bool stereo = engine.inputs(engine.frame()).size() == 2;
+  const double decode_ms = time_runs(flags.seconds, [&] { read_picture(flags.photo); }).median_ms;
+  const double depth_ms =
+      time_runs(flags.seconds, [&] { stereo ? session.depth(photo, photo) : session.depth(photo); }).median_ms;
+  std::printf("  %s, %s: decoding %.2f ms, depth() %.2f ms; the network alone %.2f ms\n", flags.photo.c_str(),
+              cli::size_text(photo.width, photo.height).c_str(), decode_ms, depth_ms, network_ms);
+  return {{"width", photo.width}, {"height", photo.height}, {"decode_ms", decode_ms}, {"depth_ms", depth_ms}};
+}
 
 void fps(const FpsFlags& flags, Json json) {
   json["rows"] = Json::array();
@@ -169,6 +181,8 @@ void fps(const FpsFlags& flags, Json json) {
                               {"lower_bound_bytes", memory.lower_bound_bytes},
                               {"weight_bytes", memory.weight_bytes},
                               {"launches", launches}});
+      if (batch == 1 && !flags.photo.empty())
+        json["rows"].back()["photo"] = time_photo(flags, engine, session, t.median_ms);
     }
     std::sort(curve.points.begin(), curve.points.end());
     plot.caption = engine.device() + ", " + flags.engine.precision;
@@ -382,6 +396,7 @@ int main(int argc, char** argv) {
       ->required()
       ->delimiter(',');
   fps_flags.batch.add_to(*fps_command);
+  fps_command->add_option("--photo", fps_flags.photo, "at batch 1 also the time from this picture's file to its depth");
   fps_command->add_option("--plot", fps_flags.plot, "also draw images/s against batch size into this SVG");
   fps_command->add_option("--seconds", fps_flags.seconds, "of measuring per row")->check(cli::above_zero);
   fps_command->add_flag("--unfused", fps_flags.unfused, "every layer on its own");

@@ -191,9 +191,12 @@ class Programs(unittest.TestCase):
         self.fails(WEIGHTS, "inspect", "bad.safetensors", says=["decoder.head.weight", "missing", "surplus.weight", "surplus"])
 
     def test_bench_measures_speed_and_memory(self):
-        self.run_program(BENCH, "fps", "--model", "mobile_baseline_1", "--batch", "1,2", "--seconds", "0.05", "--json", "fps.json")
+        self.run_program(BENCH, "fps", "--model", "mobile_baseline_1", "--batch", "1,2", "--seconds", "0.05",
+                         "--json", "fps.json", "--photo", self.photo)
         with open(self.path("fps.json")) as file:
             rows = json.load(file)["rows"]
+        self.assertEqual((rows[0]["photo"]["width"], rows[0]["photo"]["height"], "photo" in rows[1]), (120, 90, False))
+        self.assertTrue(rows[0]["photo"]["decode_ms"] > 0 and rows[0]["photo"]["depth_ms"] > 0)
         self.assertEqual([row["batch"] for row in rows], [1, 2])
         self.assertTrue(all(row["median_ms"] > 0 and row["p10_ms"] <= row["median_ms"] <= row["p90_ms"] for row in rows))
         self.run_program(BENCH, "memory", "--model", "mobile_baseline_1,umich_squeezenet", "--json", "memory.json")
