@@ -9,7 +9,7 @@
 set -uo pipefail
 cd "$(dirname "$0")/.."
 command_line="bash bench/gpu_check.sh $*"
-build= out= rehearse= parts=()
+build= out= rehearse= module= parts=()
 while [ $# -gt 0 ]; do
   case $1 in
     --build) build=$2; shift 2 ;;
@@ -27,7 +27,7 @@ mkdir -p "$out"
 if [ "$rehearse" ]; then
   conformance=$build/tests/emulator/conformance/emulator_conformance
   kernels=("$build/tests/kernels/cuda/cuda_kernels_plain") networks=("$build/tests/models/cuda/cuda_networks")
-  export FATHOM_CUDA_MODULE=$PWD/$build/libfathom_cuda_emulated.so
+  module=$(cd "$build" && pwd)/libfathom_cuda_emulated.so  # for the programs; the tests have their own in them
   device="CUDA emulator (rehearsal)"
 else
   [ -x "$build/tests/gpu/gpu_tests" ] || { cmake --preset gpu && cmake --build --preset gpu || exit 1; }
@@ -52,10 +52,8 @@ part() {
 sanitizer() {  # of a small network, enqueued and repeated by a graph
   for tool in memcheck racecheck initcheck; do
     local began=$SECONDS
-    if [ "$rehearse" ] || ! command -v compute-sanitizer >/dev/null; then
-      note "$tool" "tool refused here" 0
-      continue
-    fi
+    [ "$rehearse" ] && { note "$tool" "not rehearsed" 0; continue; }
+    command -v compute-sanitizer >/dev/null || { note "$tool" "tool refused here" 0; continue; }
     FATHOM_NETWORK=umich_squeezenet compute-sanitizer --tool "$tool" --error-exitcode 9 "${networks[@]}" \
       "networks of divided channels equal the reference" >"$out/$tool.log" 2>&1
     case $? in
@@ -71,8 +69,8 @@ timing() {
   all=$("$build/weights_tools/fathom_weights" list --json | sed -n 's/.*"name": "\([^"]*\)".*/\1/p' | paste -sd,)
   for precision in fp32 fp16; do
     local flags=(--model "$all" --batch 1,8,32 --seconds 0.3 --budget 100)
-    [ "$rehearse" ] && flags=(--model mobile_baseline_1,umich_squeezenet --batch 1,2 --seconds 0.01 --size 32x32)
-    part "timing_$precision" "$build/bench/fathom_bench" fps --device cuda --precision "$precision" "${flags[@]}" --json "$out/timing_$precision.json"
+    [ "$rehearse" ] && flags=(--model mobile_baseline_1 --batch 1 --seconds 0.01 --size 32x32)
+    part "timing_$precision" env ${module:+FATHOM_CUDA_MODULE=$module} "$build/bench/fathom_bench" fps --device cuda --precision "$precision" "${flags[@]}" --json "$out/timing_$precision.json"
     grep -v "^$" "$out/timing_$precision.log" | head -80
   done
 }
