@@ -55,7 +55,7 @@ __device__ inline void add(Vec8& v, const Vec8& other) {
 // Eight columns of the product at output (i, j).
 __device__ inline void store_eight(const ConvCore& conv, int n, int column, int i, int j, Vec8 v) {
   const ConvEpilogue& e = conv.maps.epilogue;
-  const int place = column / conv.square_channels, c = column % conv.square_channels;
+  const int place = e.shuffle == 1 ? 0 : column / conv.square_channels, c = column - place * conv.square_channels;
   const int h = i * e.shuffle + place / e.shuffle, w = j * e.shuffle + place % e.shuffle;
   if (c >= conv.y_stored) return;
   if (conv.bias) add(v, load_vec_readonly<8>(conv.bias + column));

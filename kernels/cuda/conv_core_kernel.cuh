@@ -2,6 +2,9 @@
 //
 // Shared memory: tables of places | prologue | ring of stages, which the sums take over at the end.
 #pragma once
+#include <array>
+#include <utility>
+
 #include "conv_core_epilogue.cuh"
 #include "conv_core_load.cuh"
 #include "conv_core_product.cuh"
@@ -20,26 +23,33 @@ __device__ inline void wait_for_stage(int stages) {
 template <class Product>
 inline constexpr int kPlane = kStepBytes / static_cast<int>(sizeof(typename Product::Element));
 
-// Scale and shift for this image, its gate included, in the order of planes; these are filled up with zeros.
+// Where the prologue's vectors lie.
 template <class Product>
-__device__ inline Prologue stage_prologue(const ConvCore& conv, int image, unsigned char* shared) {
+__device__ inline Prologue place_prologue(const ConvCore& conv, unsigned char* shared) {
   const ConvPrologue& p = conv.maps.prologue;
-  if (!p.scale && !p.has_gate) return {nullptr, nullptr, p.activation.kind};
+  if (!p.scale && !p.has_gate) return {};
   const SourceLoad& end = conv.load[conv.maps.sources - 1];
   float* const scale = reinterpret_cast<float*>(shared);
-  float* const shift = p.shift ? scale + (end.first_plane + end.planes) * kPlane<Product> : nullptr;
+  return {scale, p.shift ? scale + (end.first_plane + end.planes) * kPlane<Product> : nullptr, p.activation.kind};
+}
+
+// Scale and shift for this image, its gate included, in the order of planes; these are filled up with zeros.
+template <class Product>
+__device__ inline void fill_prologue(const ConvCore& conv, int image, const Prologue& to) {
+  const ConvPrologue& p = conv.maps.prologue;
+  if (!to.scale) return;
   for (int k = 0; k < conv.maps.sources; ++k) {
     const ConvSource& s = conv.maps.source[k];
-    const int first = conv.load[k].first_plane * kPlane<Product>;
-    for (int i = static_cast<int>(threadIdx.x); i < conv.load[k].planes * kPlane<Product>;
-         i += Product::Shape::kThreads) {
+    const int first = conv.load[k].first_plane * kPlane<Product>, count = conv.load[k].planes * kPlane<Product>;
+#pragma unroll 4
+    for (int i = static_cast<int>(threadIdx.x); i < count; i += Product::Shape::kThreads) {
       const bool inside = i < s.channels;
-      const float gate = inside && p.has_gate ? p.gate.load(image, s.first + i, 0, 0) : inside ? 1 : 0;
-      scale[first + i] = inside && p.scale ? p.scale[s.first + i] * gate : gate;
-      if (shift) shift[first + i] = inside ? p.shift[s.first + i] * gate : 0;
+      float gate = inside ? 1 : 0;
+      if (inside && p.has_gate) gate = p.gate.load(image, s.first + i, 0, 0);
+      to.scale[first + i] = inside && p.scale ? p.scale[s.first + i] * gate : gate;
+      if (to.shift) to.shift[first + i] = inside ? p.shift[s.first + i] * gate : 0;
     }
   }
-  return {scale, shift, p.activation.kind};
 }
 
 template <class Product>
@@ -47,17 +57,38 @@ __device__ inline void multiply_stage(Product& product, const ConvCore& conv, co
                                       const unsigned char* stage, const Prologue& prologue) {
   const ConvTiling& t = conv.tiling;
   const TapRange rows = at.rows(conv), columns = at.columns(conv);
+  const int steps = at.steps(conv), row_step = t.rows.tap_pitch * t.columns.places(), column_step = t.columns.tap_pitch;
   const unsigned char* weight = stage + t.weight_offset;
-  const int planes = at.planes(conv), width = t.columns.places();
-  for (int plane = 0; plane < planes; ++plane) {
-    Prologue here;
-    if (prologue.scale) here = prologue.at((conv.load[at.source].first_plane + at.plane + plane) * kPlane<Product>);
-    for (int a = rows.first; a < rows.last; ++a) {
-      for (int b = columns.first; b < columns.last; ++b) {
-        const int tap = a * t.rows.tap_pitch * width + b * t.columns.tap_pitch;
-        product.step(stage + plane * t.plane_bytes, tap, weight, here);
-        weight += Product::Shape::kN * kStepBytes;
-      }
+  int channel = (conv.load[at.source].first_plane + at.plane) * kPlane<Product>, a = rows.first, b = columns.first;
+  Prologue here;                                                // of the step loaded last
+  const auto load_next = [&](typename Product::Fragments& f) {  // planes, then rows, then columns of taps
+    product.load(f, stage, a * row_step + b * column_step, weight);
+    if (prologue.scale) here = prologue.at(channel);
+    weight += Product::Shape::kN * kStepBytes;
+    if (++b < columns.last) return;
+    b = columns.first;
+    if (++a < rows.last) return;
+    a = rows.first, stage += t.plane_bytes, channel += kPlane<Product>;
+  };
+  if constexpr (Product::kLoadsAhead) {
+    typename Product::Fragments even, odd;
+    const auto turn = [&](typename Product::Fragments& now, typename Product::Fragments& next, bool more) {
+      if (more) load_next(next);
+      product.multiply(now);
+      if (more) product.prepare(next, here);
+    };
+    load_next(even);
+    product.prepare(even, here);
+    for (int step = 0; step < steps; step += 2) {
+      turn(even, odd, step + 1 < steps);
+      if (step + 1 < steps) turn(odd, even, step + 2 < steps);
+    }
+  } else {
+    for (int step = 0; step < steps; ++step) {
+      typename Product::Fragments now;
+      load_next(now);
+      product.prepare(now, here);
+      product.multiply(now);
     }
   }
 }
@@ -78,7 +109,7 @@ __global__ void __launch_bounds__(Product::Shape::kThreads,
   const PlaceTables tables(t, shared);
   unsigned char* const ring = shared + t.ring_offset;
   tables.fill(conv, block);
-  const Prologue prologue = stage_prologue<Product>(conv, block.image, shared + t.prologue_offset);
+  const Prologue prologue = place_prologue<Product>(conv, shared + t.prologue_offset);
   __syncthreads();
 
   // This split's part of the stages.
@@ -108,6 +139,7 @@ __global__ void __launch_bounds__(Product::Shape::kThreads,
       load_slot = next(load_slot);
     }
     cp_async_commit();  // an empty group too: the wait counts groups
+    if (stage == first - 1) fill_prologue<Product>(conv, block.image, prologue);  // while the copies are under way
     if (stage < first) continue;
     multiply_stage(product, conv, at, ring + slot * t.stage_bytes, prologue);
     at.advance(conv);
@@ -122,17 +154,14 @@ __global__ void __launch_bounds__(Product::Shape::kThreads,
   finish_block<Shape>(conv, block, sums);
 }
 
-// The kernels by block shape.
+// The kernels by number of their block shape.
 template <template <class> class Product>
 ConvKernel conv_kernel(int block) {
-  static constexpr ConvKernel kernels[] = {
-      conv_core_kernel<Product<BlockShape<128, 128, 2, 4>>>, conv_core_kernel<Product<BlockShape<128, 64, 2, 2>>>,
-      conv_core_kernel<Product<BlockShape<64, 64, 2, 2>>>,   conv_core_kernel<Product<BlockShape<64, 32, 2, 2>>>,
-      conv_core_kernel<Product<BlockShape<32, 64, 1, 4>>>,   conv_core_kernel<Product<BlockShape<16, 64, 1, 4>>>,
-      conv_core_kernel<Product<BlockShape<128, 16, 4, 1>>>,
+  const auto list = []<std::size_t... K>(std::index_sequence<K...>) {
+    return std::array<ConvKernel, kBlockSizes>{conv_core_kernel<
+        Product<BlockShape<block_sizes[K].m, block_sizes[K].n, block_sizes[K].warps_m, block_sizes[K].warps_n>>>...};
   };
-  static_assert(std::size(kernels) == kBlockSizes);
-  return kernels[block];
+  return list(std::make_index_sequence<kBlockSizes>())[static_cast<std::size_t>(block)];
 }
 
 }  // namespace fathom::gpu

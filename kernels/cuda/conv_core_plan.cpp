@@ -2,6 +2,10 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
+#include <string>
+
+#include "fathom/error.hpp"
 
 namespace fathom::gpu {
 
@@ -58,38 +62,64 @@ double multiply_adds_per_cycle(const GpuInfo& gpu, Arithmetic a) {
   return a == Arithmetic::half ? half : half / 2;
 }
 
-// How long the launch takes, in cycles of one multiprocessor. The figures are rough: they need only tell plans apart.
-double cycles_of(const ConvPlan& plan, const ConvProblem& p, const GpuInfo& gpu) {
-  constexpr double kLatency = 700, kSetup = 900, kBarrier = 60, kGlobalBytes = 32, kSharedBytes = 128;
-  const ConvTiling& t = plan.tiling;
-  const BlockSize& size = plan.size();
-  const double warps = size.threads / 32.0, taps = t.rows.taps * t.columns.taps;
-  const double steps = t.planes * taps, places = t.rows.places() * t.columns.places();
-  // One stage, all of the multiprocessor to itself: what limits it.
-  const double products =
-      steps * size.m * size.n * elements_per_step(p.arithmetic) / multiply_adds_per_cycle(gpu, p.arithmetic);
-  const double warp_side = std::sqrt(size.m * size.n / warps);
-  const double fragments = steps * warps * 2 * warp_side * kStepBytes / kSharedBytes;
-  const double chunks = t.planes * places * 2 + steps * size.n * 2;
-  const double issue =
-      (chunks / 32 * 14 + steps * warps * 24) / 4;  // warp instructions beside the products, four a cycle
-  const double bytes = chunks * 16 / kGlobalBytes;
-  const double stage = std::max({products, fragments, bytes, issue}) + kBarrier;
+// One stage of one block, in cycles of a multiprocessor that it has to itself.
+struct StageCost {
+  double bytes, cycles;
+  double alone;  // what its warps need even if they never wait for each other
 
-  const double registers = size.m * size.n / static_cast<double>(size.threads) + 80;
-  const double together =
-      std::max(1.0, std::min({std::floor((gpu.shared_bytes + 1024.0) /
-                                         (static_cast<double>(plan.shared_bytes) + kStaticBytes + 1024)),
-                              std::floor(65536 / (registers * size.threads)), std::floor(2048.0 / size.threads)}));
-  const double stages = std::ceil(static_cast<double>(t.stage_count) / t.splits);
-  const double sums_bytes = size.m * size.n * 4.0;
-  const double epilogue = sums_bytes * 3 / kSharedBytes + sums_bytes / kGlobalBytes;
-  const double split = t.splits > 1 ? 2 * kLatency + sums_bytes / kGlobalBytes * (1 + t.splits) : 0;
-  const auto wave = [&](double blocks_each) {
-    return kSetup + kLatency + stages * std::max(blocks_each * stage, kLatency / (t.stages - 1)) +
-           blocks_each * epilogue + split;
+  StageCost(const ConvPlan& plan, const ConvProblem& p, const GpuInfo& gpu) {
+    const ConvTiling& t = plan.tiling;
+    const BlockSize& size = plan.size();
+    const double warp_m = size.m / size.warps_m, warp_n = size.n / size.warps_n;
+    const double steps = t.planes * t.rows.taps * t.columns.taps, places = t.rows.places() * t.columns.places();
+    const double warp_steps = steps * size.warps(), chunks = t.planes * places * 2 + steps * size.n * 2;
+    const bool tensor_cores = p.arithmetic != Arithmetic::float32;
+    const double products =
+        steps * size.m * size.n * elements_per_step(p.arithmetic) / multiply_adds_per_cycle(gpu, p.arithmetic);
+    // From shared memory: every row of a fragment once; by FFMA, four cycles for each access of a warp.
+    const double fragments = tensor_cores ? (warp_m + warp_n) * kStepBytes / 128 : 2 * 4 * (warp_m / 8 + warp_n / 4);
+    // Instructions beside the products, four a cycle: addresses and fragments; for each copy a look-up and the copy.
+    const double issue = tensor_cores ? 10 + warp_m / 16 * 6 + warp_n / 8 : 10 + warp_m / 8 * 6 + warp_n / 4 * 2;
+    bytes = chunks * 16;
+    const double parts[] = {products, warp_steps * fragments, (warp_steps * issue + chunks / 32 * 14) / 4,
+                            bytes / kGlobalBytes};
+    const double most = *std::max_element(std::begin(parts), std::end(parts));
+    // What is not the bottleneck hides behind it, but never wholly.
+    cycles = most + 0.25 * (std::accumulate(std::begin(parts), std::end(parts), 0.0) - most) + kBarrier;
+    // A warp has a quarter of the multiprocessor; between its k-steps it waits for fragments a little.
+    alone = kBarrier + steps * 20 + products / size.warps() * 4;
+  }
+
+  static constexpr double kGlobalBytes = 28, kBarrier = 60;  // from the L2 cache, per cycle and multiprocessor
+};
+
+// How many blocks a multiprocessor holds at once.
+double resident_blocks(const ConvPlan& plan, const GpuInfo& gpu) {
+  const int threads = plan.size().threads();
+  const double registers = plan.size().m * plan.size().n / static_cast<double>(threads) + 85;
+  const double shared = static_cast<double>(gpu.shared_bytes) + 1024,
+               each = static_cast<double>(plan.shared_bytes) + 2048;
+  const double resident_threads = gpu.major == 7 ? 1024 : 2048;
+  return std::max(1.0,
+                  std::floor(std::min({shared / each, 65536 / (registers * threads), resident_threads / threads})));
+}
+
+// How long the launch takes, in cycles. The figures are rough: they need only tell plans apart.
+double cycles_of(const ConvPlan& plan, const ConvProblem& p, const GpuInfo& gpu) {
+  constexpr double kLatency = 700, kSetup = 900, kSharedBytes = 128;
+  const ConvTiling& t = plan.tiling;
+  const StageCost stage(plan, p, gpu);
+  const double stages = std::ceil(static_cast<double>(t.stage_count) / t.splits), ahead = t.stages - 1;
+  const double sums_bytes = plan.size().m * plan.size().n * 4.0, moved = sums_bytes / StageCost::kGlobalBytes;
+  const double split = t.splits > 1 ? 2 * kLatency + moved * (1 + t.splits) : 0;
+  // So many blocks on each multiprocessor: the first stage arrives, then computing or waiting, then storing.
+  const auto wave = [&](double blocks) {
+    return kSetup + kLatency + blocks * stage.bytes / StageCost::kGlobalBytes +
+           stages * std::max({blocks * stage.cycles, stage.alone, kLatency / ahead}) +
+           blocks * (sums_bytes * 3 / kSharedBytes + moved) + split;
   };
   const double blocks = static_cast<double>(plan.blocks(p)) * t.splits, sms = gpu.multiprocessors;
+  const double together = resident_blocks(plan, gpu);
   const double full = std::floor(blocks / (sms * together)), rest = blocks - full * sms * together;
   return full * wave(together) + (rest > 0 ? wave(std::ceil(rest / sms)) : 0);
 }
@@ -143,7 +173,8 @@ void for_each_plan(const ConvProblem& p, const GpuInfo& gpu, const std::function
     for (int log2_width = 0, width = 1; width <= m; ++log2_width, width *= 2) {
       if (width >= 2 * p.outputs_w && width > 1) break;                                // half of it overhangs
       if (m / width >= 2 * p.outputs_h && width < p.outputs_w && width < m) continue;  // it could be wider instead
-      ConvPlan plan{.block = block};
+      ConvPlan plan;
+      plan.block = block;
       plan.tiling.log2_width = log2_width;
       with_taps(plan, m / width, width);
     }
@@ -151,10 +182,14 @@ void for_each_plan(const ConvProblem& p, const GpuInfo& gpu, const std::function
 }
 
 ConvPlan best_plan(const ConvProblem& problem, const GpuInfo& gpu) {
-  ConvPlan best{.cycles = INFINITY};
+  ConvPlan best;
+  best.cycles = INFINITY;
   for_each_plan(problem, gpu, [&](const ConvPlan& plan) {
     if (plan.cycles < best.cycles) best = plan;
   });
+  if (best.cycles == INFINITY)
+    throw Error(ErrorKind::unsupported, "CUDA: a convolution of " + std::to_string(problem.sources.size()) +
+                                            " sources finds no room in the GPU's shared memory; keep some Concat");
   return best;
 }
 

@@ -43,12 +43,15 @@ struct ConvTiling {
   int prologue_offset = 0, ring_offset = 0;  // in shared memory, behind the tables of places
 };
 
-// The block shapes there are, by number: the kernels are instantiated for these.
+// The block shapes there are, by number: outputs by channels, and how many warps share each. The kernels are
+// instantiated for these.
 struct BlockSize {
-  int m, n, threads;
+  int m, n, warps_m, warps_n;
+  constexpr int warps() const { return warps_m * warps_n; }
+  constexpr int threads() const { return warps() * 32; }
 };
 inline constexpr BlockSize block_sizes[] = {
-    {128, 128, 256}, {128, 64, 128}, {64, 64, 128}, {64, 32, 128}, {32, 64, 128}, {16, 64, 128}, {128, 16, 128},
+    {128, 128, 2, 4}, {128, 64, 2, 2}, {64, 64, 2, 2}, {64, 32, 2, 2}, {32, 64, 1, 4}, {16, 64, 1, 4}, {128, 16, 4, 1},
 };
 inline constexpr int kBlockSizes = static_cast<int>(std::size(block_sizes));
 
@@ -87,7 +90,7 @@ std::string to_text(const ConvPlan& plan);
 
 // Every plan that fits into the GPU's shared memory, with its cost, in a fixed order.
 void for_each_plan(const ConvProblem& problem, const GpuInfo& gpu, const std::function<void(const ConvPlan&)>& f);
-// The one of least cost.
+// The one of least cost. Throws Error{unsupported} if there is none.
 ConvPlan best_plan(const ConvProblem& problem, const GpuInfo& gpu);
 
 }  // namespace fathom::gpu

@@ -8,8 +8,8 @@ namespace fathom::gpu {
 // What happens to an activation x of channel c on its way into the product: f(scale[c] x + shift[c]), in which the gate
 // of its image is part of both. Lies in shared memory, in the order of planes.
 struct Prologue {
-  const float* scale = nullptr;  // null: nothing happens
-  const float* shift = nullptr;  // null: zeros
+  float* scale = nullptr;  // null: nothing happens
+  float* shift = nullptr;  // null: zeros
   ActivationKind f = ActivationKind::none;
 
   static bool takes(ActivationKind f) {  // what is cheap enough to be done once for every tap
@@ -87,28 +87,37 @@ struct TensorProduct {
     for (int i = 0; i < kFragmentsM; ++i) place[i] = place_of(t, Shape::warp_row() + 16 * i + lane_id() % 16);
   }
 
-  // One k-step: the activations of a plane, shifted by a tap, times weights (kN, 32 bytes).
-  __device__ void step(const unsigned char* plane, int tap, const unsigned char* weight, const Prologue& prologue) {
+  // What a k-step needs, in registers. They are loaded one step ahead, while the tensor cores work.
+  static constexpr bool kLoadsAhead = true;
+  struct Fragments {
     FragmentA a[kFragmentsM];
     FragmentB b[kFragmentsN];
+  };
+  // The activations of a plane, shifted by a tap, and weights (kN, 32 bytes).
+  __device__ void load(Fragments& f, const unsigned char* plane, int tap, const unsigned char* weight) const {
     const int column = Shape::warp_column() + lane_id() % 8 + lane_id() / 16 * 8;
 #pragma unroll
-    for (int i = 0; i < kFragmentsM; ++i) ldmatrix(a[i].r, plane + chunk_place(place[i] + tap, lane_id() / 16));
+    for (int i = 0; i < kFragmentsM; ++i) ldmatrix(f.a[i].r, plane + chunk_place(place[i] + tap, lane_id() / 16));
 #pragma unroll
     for (int j = 0; j < kFragmentsN; j += 2) {
       unsigned r[4];
       ldmatrix(r, weight + chunk_place(column + 8 * j, lane_id() / 8 % 2));
-      b[j] = {{r[0], r[1]}}, b[j + 1] = {{r[2], r[3]}};
+      f.b[j] = {{r[0], r[1]}}, f.b[j + 1] = {{r[2], r[3]}};
     }
+  }
+  // `prologue` begins at the plane's first channel.
+  __device__ void prepare(Fragments& f, const Prologue& prologue) const {
 #pragma unroll
     for (int i = 0; i < kFragmentsM; ++i) {
-      if (prologue.scale) Mma::apply(prologue, a[i]);
-      Mma::round(a[i]);
+      if (prologue.scale) Mma::apply(prologue, f.a[i]);
+      Mma::round(f.a[i]);
     }
+  }
+  __device__ void multiply(const Fragments& f) {
 #pragma unroll
     for (int i = 0; i < kFragmentsM; ++i) {
 #pragma unroll
-      for (int j = 0; j < kFragmentsN; ++j) Mma::multiply(sums[i][j], a[i], b[j]);
+      for (int j = 0; j < kFragmentsN; ++j) Mma::multiply(sums[i][j], f.a[i], f.b[j]);
     }
   }
 
@@ -148,22 +157,33 @@ struct FloatProduct {
     for (int i = 0; i < kRows; ++i) place[i] = place_of(t, Shape::warp_row() + 8 * i + lane_id() / 4);
   }
 
-  __device__ void step(const unsigned char* plane, int tap, const unsigned char* weight, const Prologue& prologue) {
+  // Where a k-step's operands lie: the compiler itself moves plain loads ahead.
+  static constexpr bool kLoadsAhead = false;
+  struct Fragments {
+    const unsigned char *plane, *weight;
+    int tap;
+    Prologue prologue;
+  };
+  __device__ void load(Fragments& f, const unsigned char* plane, int tap, const unsigned char* weight) const {
+    f = {plane, weight, tap, {}};
+  }
+  __device__ void prepare(Fragments& f, const Prologue& prologue) const { f.prologue = prologue; }
+  __device__ void multiply(const Fragments& f) {
     const int column = Shape::warp_column() + lane_id() % 4;
 #pragma unroll
     for (int chunk = 0; chunk < 2; ++chunk) {
       Vec<float, 4> a[kRows];
 #pragma unroll
       for (int i = 0; i < kRows; ++i)
-        a[i] = load_vec<4>(reinterpret_cast<const float*>(plane + chunk_place(place[i] + tap, chunk)));
-      if (prologue.scale) {
+        a[i] = load_vec<4>(reinterpret_cast<const float*>(f.plane + chunk_place(place[i] + f.tap, chunk)));
+      if (f.prologue.scale) {
 #pragma unroll
-        for (int i = 0; i < kRows; ++i) prologue.apply(a[i], 4 * chunk);
+        for (int i = 0; i < kRows; ++i) f.prologue.apply(a[i], 4 * chunk);
       }
 #pragma unroll
       for (int j = 0; j < kColumns; ++j) {
         const Vec<float, 4> b =
-            load_vec<4>(reinterpret_cast<const float*>(weight + chunk_place(column + 4 * j, chunk)));
+            load_vec<4>(reinterpret_cast<const float*>(f.weight + chunk_place(column + 4 * j, chunk)));
 #pragma unroll
         for (int i = 0; i < kRows; ++i) {
 #pragma unroll

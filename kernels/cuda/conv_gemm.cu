@@ -223,7 +223,7 @@ void build_gemm(const ConvTask& task, Step& step, const ConvPlan& plan) {
   step.kernel = "gemm " + to_text(problem.arithmetic) + " " + to_text(plan);
   const LaunchShape shape{.grid = dim3(static_cast<unsigned>(t.tiles_h * t.tiles_w * t.channel_blocks),
                                        static_cast<unsigned>(t.splits), static_cast<unsigned>(problem.images)),
-                          .block = static_cast<unsigned>(plan.size().threads),
+                          .block = static_cast<unsigned>(plan.size().threads()),
                           .shared_bytes = static_cast<std::size_t>(plan.shared_bytes)};
   const ConvKernel kernel = kernel_of(problem.arithmetic, plan.block);
   step.run = [=, operands = ConvOperands(task)](const RunArgs& args) {
