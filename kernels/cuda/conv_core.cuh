@@ -28,11 +28,11 @@ __host__ __device__ constexpr int chunk_place(int row, int chunk) {
   return row * kStepBytes + (chunk ^ (row >> 2 & 1)) * kChunkBytes;
 }
 
-// a = (1 - t) a + t b
+// a = (1 - t) a + t b; without t it stays a, whatever b is
 template <int N>
 __device__ inline void blend(Vec<float, N>& a, const Vec<float, N>& b, float t) {
 #pragma unroll
-  for (int i = 0; i < N; ++i) a[i] = (1 - t) * a[i] + t * b[i];
+  for (int i = 0; i < N; ++i) a[i] = t == 0 ? a[i] : (1 - t) * a[i] + t * b[i];
 }
 
 // A block's outputs and how its warps share them.
@@ -49,11 +49,11 @@ struct BlockShape {
 enum class LoadKind : unsigned char {
   copy_16,  // cp.async of chunks
   copy_4,   // cp.async of single floats
-  compute,  // through registers: interpolated, normalised, converted
+  vectors,  // through registers: interpolated or converted, a chunk at a time
+  singles,  // the same channel by channel, and photographs
 };
 struct SourceLoad {
   LoadKind kind = LoadKind::copy_16;
-  bool wide = false;  // whether chunks of it are aligned
   short planes = 0, first_plane = 0;
   short stored = 0;  // channels that lie in memory
 };

@@ -52,6 +52,24 @@ __device__ inline void add(Vec8& v, const Vec8& other) {
   for (int i = 0; i < 8; ++i) v[i] += other[i];
 }
 
+// The kind is asked for once, not for each channel.
+__device__ inline void activate(const Activation& f, Vec8& v) {
+  const auto all = [&](ActivationKind kind) {
+#pragma unroll
+    for (int i = 0; i < 8; ++i) v[i] = apply({kind, f.alpha}, v[i]);
+  };
+  switch (f.kind) {
+    case ActivationKind::none: return;
+    case ActivationKind::relu: return all(ActivationKind::relu);
+    case ActivationKind::relu6: return all(ActivationKind::relu6);
+    case ActivationKind::leaky_relu: return all(ActivationKind::leaky_relu);
+    case ActivationKind::elu: return all(ActivationKind::elu);
+    case ActivationKind::sigmoid: return all(ActivationKind::sigmoid);
+    case ActivationKind::hard_sigmoid: return all(ActivationKind::hard_sigmoid);
+    case ActivationKind::hard_swish: return all(ActivationKind::hard_swish);
+  }
+}
+
 // Eight columns of the product at output (i, j).
 __device__ inline void store_eight(const ConvCore& conv, int n, int column, int i, int j, Vec8 v) {
   const ConvEpilogue& e = conv.maps.epilogue;
@@ -65,8 +83,9 @@ __device__ inline void store_eight(const ConvCore& conv, int n, int column, int 
   }
   if (e.has_residual) add(v, ChannelMap{e.residual, conv.y_stored}.load(n, c, h, w));
   if (e.has_addend) add(v, ChannelMap{e.addend, conv.y_stored}.sample(n, c, e.rows.place(h), e.columns.place(w)));
+  activate(e.activation, v);
 #pragma unroll
-  for (int k = 0; k < 8; ++k) v[k] = c + k < conv.channels ? apply(e.activation, v[k]) : 0;
+  for (int k = 0; k < 8; ++k) v[k] = c + k < conv.channels ? v[k] : 0;
   ChannelMap{e.y, conv.y_stored}.store(n, c, h, w, v);
 }
 

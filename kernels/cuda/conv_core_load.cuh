@@ -62,82 +62,99 @@ struct LoadWalk {
   }
 };
 
-// N neighbouring channels of one pixel in float32, c the first; zeros past the last one.
-template <int N>
-__device__ inline Vec<float, N> fetch(const ConvSource& s, const SourceLoad& how, const unsigned char* image,
-                                      int offset, int c) {
-  Vec<float, N> v = {};
-  if (how.wide) {
-    if (c >= how.stored) return v;
-    if (s.x.dtype == DType::f16)
-      return to_float(load_vec_readonly<N>(reinterpret_cast<const __half*>(image) + offset + c));
-    return load_vec_readonly<N>(reinterpret_cast<const float*>(image) + offset + c);
+// One source of one image, read a chunk (kN channels of a pixel, c the first) at a time into shared memory, where it is
+// of the type T that the product computes on. Each kind of load is a function of its own.
+template <class T>
+struct SourceReader {
+  static constexpr int kN = kChunkBytes / static_cast<int>(sizeof(T));
+  const ConvSource& s;
+  const SourceLoad& how;
+  const unsigned char* image;
+
+  __device__ SourceReader(const ConvSource& s, const SourceLoad& how, int n) : s(s), how(how) {
+    const int element = s.x.dtype == DType::f32 ? 4 : s.x.dtype == DType::f16 ? 2 : 1;
+    image = s.x.bytes.data + n * s.x.bytes.outer_stride * element;
   }
+
+  __device__ void copy_16(unsigned char* to, bool inside, int at, int c) const {
+    const T* from = reinterpret_cast<const T*>(image);
+    const bool some = inside && c < how.stored;
+    cp_async<16>(to, some ? from + at + c : from, some ? 16 : 0);
+  }
+  __device__ void copy_4(unsigned char* to, bool inside, int at, int c) const {
+    const float* from = reinterpret_cast<const float*>(image);
 #pragma unroll
-  for (int i = 0; i < N; ++i) {
-    if (c + i >= s.channels) continue;
-    const int at = offset + c + i;
-    if (s.x.dtype == DType::u8) {
-      v[i] = s.scale[c + i & 3] * to_float(image[at]) + s.shift[c + i & 3];
-    } else if (s.x.dtype == DType::f16) {
-      v[i] = to_float(reinterpret_cast<const __half*>(image)[at]);
-    } else {
-      v[i] = reinterpret_cast<const float*>(image)[at];
+    for (int i = 0; i < 4; ++i) {
+      const bool some = inside && c + i < s.channels;
+      cp_async<4>(to + 4 * i, some ? from + at + c + i : from, some ? 4 : 0);
     }
   }
-  return v;
-}
+  // Interpolated, or converted: two pixels are asked for at once, even where they are the same.
+  __device__ void vectors(unsigned char* to, bool inside, const Place& row, const Place& column, int c) const {
+    Vec<float, kN> v = {};
+    if (inside && c < how.stored) {
+      v = along(row.low + c, column);
+      if (row.t != 0) blend(v, along(row.high + c, column), row.t);
+    }
+    store_vec(reinterpret_cast<T*>(to), from_float<T>(v));
+  }
+  // Channel by channel: photographs, and maps of a few channels.
+  __device__ void singles(unsigned char* to, bool inside, const Place& row, const Place& column, int c) const {
+#pragma unroll 1
+    for (int i = 0; i < kN; ++i) {
+      float v = 0;
+      if (inside && c + i < s.channels) {
+        Vec<float, 1> above = {single(row.low + column.low + c + i)}, below = {single(row.high + column.low + c + i)};
+        blend(above, {single(row.low + column.high + c + i)}, column.t);
+        blend(below, {single(row.high + column.high + c + i)}, column.t);
+        blend(above, below, row.t);
+        v = s.x.dtype == DType::u8 ? s.scale[c + i] * above[0] + s.shift[c + i] : above[0];
+      }
+      reinterpret_cast<T*>(to)[i] = from_float<T>(v);
+    }
+  }
 
-template <int N>
-__device__ inline Vec<float, N> sample(const ConvSource& s, const SourceLoad& how, const unsigned char* image,
-                                       const Place& row, const Place& column, int c) {
-  Vec<float, N> above = fetch<N>(s, how, image, row.low + column.low, c);
-  if (column.t != 0) blend(above, fetch<N>(s, how, image, row.low + column.high, c), column.t);
-  if (row.t == 0) return above;
-  Vec<float, N> below = fetch<N>(s, how, image, row.high + column.low, c);
-  if (column.t != 0) blend(below, fetch<N>(s, how, image, row.high + column.high, c), column.t);
-  blend(above, below, row.t);
-  return above;
-}
+ private:
+  __device__ Vec<float, kN> along(int at, const Place& column) const {
+    Vec<float, kN> left = vector(at + column.low);
+    blend(left, vector(at + column.high), column.t);
+    return left;
+  }
+  __device__ Vec<float, kN> vector(int at) const {
+    if (s.x.dtype == DType::f16) return to_float(load_vec_readonly<kN>(reinterpret_cast<const __half*>(image) + at));
+    return load_vec_readonly<kN>(reinterpret_cast<const float*>(image) + at);
+  }
+  __device__ float single(int at) const {
+    if (s.x.dtype == DType::u8) return to_float(image[at]);
+    return s.x.dtype == DType::f16 ? to_float(reinterpret_cast<const __half*>(image)[at])
+                                   : reinterpret_cast<const float*>(image)[at];
+  }
+};
 
-// The activations of a stage. T is the type the product computes on.
+// The activations of a stage.
 template <class T>
 __device__ inline void load_activations(const ConvCore& conv, const PlaceTables& tables, LoadWalk walk,
-                                        const StageCursor& at, int image_index, unsigned char* stage) {
-  constexpr int kElements = kChunkBytes / static_cast<int>(sizeof(T));
+                                        const StageCursor& at, int image, unsigned char* stage) {
   const ConvTiling& t = conv.tiling;
-  const ConvSource& s = conv.maps.source[at.source];
-  const SourceLoad& how = conv.load[at.source];
+  const SourceReader<T> reader(conv.maps.source[at.source], conv.load[at.source], image);
   const int width = t.columns.places(), pixels = width * t.rows.places();
   const Place* rows = tables.row(at.source) + at.group_h * t.rows.places();
   const Place* columns = tables.column(at.source) + at.group_w * width;
-  const int plane = walk.chunk / 2, c = (at.plane * 2 + walk.chunk) * kElements;
+  const int plane = walk.chunk / 2, c = (at.plane * 2 + walk.chunk) * SourceReader<T>::kN;
   if (plane >= at.planes(conv)) return;
-  const int element = s.x.dtype == DType::f32 ? 4 : s.x.dtype == DType::f16 ? 2 : 1;
-  const unsigned char* image = s.x.bytes.data + image_index * s.x.bytes.outer_stride * element;
   stage += plane * t.plane_bytes;
   for (; walk.pixel < pixels; walk.advance(width)) {
     const Place &row = rows[walk.row], &column = columns[walk.column];
     if (row.low == kUnseen || column.low == kUnseen) continue;
     const bool inside = row.low >= 0 && column.low >= 0;
     unsigned char* to = stage + chunk_place(walk.pixel, walk.chunk % 2);
-    const T* from = reinterpret_cast<const T*>(image);
-    if (how.kind == LoadKind::copy_16) {
-      const bool some = inside && c < how.stored;
-      cp_async<16>(to, some ? from + row.low + column.low + c : from, some ? 16 : 0);
-    } else if (how.kind == LoadKind::copy_4) {
-      if constexpr (sizeof(T) == 4) {
-#pragma unroll
-        for (int i = 0; i < kElements; ++i) {
-          const bool some = inside && c + i < s.channels;
-          cp_async<4>(to + 4 * i, some ? from + row.low + column.low + c + i : from, some ? 4 : 0);
-        }
-      }
-    } else {
-      Vec<float, kElements> v = {};
-      if (inside) v = sample<kElements>(s, how, image, row, column, c);
-      store_vec(reinterpret_cast<T*>(to), from_float<T>(v));
+    const LoadKind kind = reader.how.kind;
+    if (kind == LoadKind::copy_16) reader.copy_16(to, inside, row.low + column.low, c);
+    if constexpr (sizeof(T) == 4) {
+      if (kind == LoadKind::copy_4) reader.copy_4(to, inside, row.low + column.low, c);
     }
+    if (kind == LoadKind::vectors) reader.vectors(to, inside, row, column, c);
+    if (kind == LoadKind::singles) reader.singles(to, inside, row, column, c);
   }
 }
 

@@ -149,11 +149,12 @@ SourceLoad load_of(const Desc& x, const Source& source, Arithmetic arithmetic) {
   const bool halves = arithmetic == Arithmetic::half;
   SourceLoad load;
   load.stored = static_cast<short>(stored_channels(x));
-  load.wide = x.dtype != DType::u8 && is_wide(x, halves || x.dtype == DType::f16 ? 8 : 4);
-  load.kind = LoadKind::compute;
-  if (source.resize.mode != ResizeMode::bilinear) {
-    if (x.dtype == (halves ? DType::f16 : DType::f32) && load.wide) load.kind = LoadKind::copy_16;
-    if (x.dtype == DType::f32 && !halves && !load.wide) load.kind = LoadKind::copy_4;
+  const bool same_type = x.dtype == (halves ? DType::f16 : DType::f32);
+  const bool wide = x.dtype != DType::u8 && is_wide(x, halves || x.dtype == DType::f16 ? 8 : 4);
+  if (same_type && source.resize.mode != ResizeMode::bilinear && (wide || !halves)) {
+    load.kind = wide ? LoadKind::copy_16 : LoadKind::copy_4;
+  } else {
+    load.kind = wide ? LoadKind::vectors : LoadKind::singles;
   }
   return load;
 }
