@@ -100,7 +100,7 @@ __device__ inline void finish_block(const ConvCore& conv, const BlockPlace& bloc
   constexpr int kSize = Shape::kM * Shape::kN, kPitch = Shape::kN + kSumsPad;
   const ConvTiling& t = conv.tiling;
   const int splits = t.splits, thread = static_cast<int>(threadIdx.x);
-  float* const parts = conv.partial + static_cast<std::int64_t>(block.index) * splits * kSize;
+  float* const parts = splits > 1 ? conv.partial + static_cast<std::int64_t>(block.index) * splits * kSize : nullptr;
   if (splits > 1) {
     for (int i = thread * 8; i < kSize; i += Shape::kThreads * 8)
       store_vec(parts + block.split * kSize + i, load_vec<8>(sums + i / Shape::kN * kPitch + i % Shape::kN));

@@ -36,6 +36,12 @@ std::vector<Case> table() {
       {map(1, 24, 9, 10), map(1, 8, 18, 20), map(1, 3, 18, 20)}, 24, 3);
   add("bilinear_gate", {.padding = 2, .sources = {bilinear, {}}, .gate = true}, {map(1, 9, 6, 8), map(1, 17, 17, 23)},
       8, 5);
+  add("map_1x1", {.padding = 1, .bias = true}, {map(2, 24, 1, 1)}, 40, 3);  // stays float32 beside halves
+  Desc photo = map(2, 3, 17, 22);
+  photo.dtype = DType::u8;
+  add("photograph", {.stride = 2, .padding = 3, .bias = true, .sources = {{.mean = {0.45f}, .std = {0.225f}}}}, {photo},
+      24, 7);
+  t.back().low = 0, t.back().high = 256;
   add("affine_relu", {.affine = true, .input_activation = relu}, {map(2, 40, 9, 10)}, 24, 1);
   add("gate_hard_swish", {.padding = 1, .gate = true, .input_activation = {ActivationKind::hard_swish}},
       {map(2, 17, 11, 9)}, 16, 3);
