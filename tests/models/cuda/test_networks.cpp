@@ -22,7 +22,6 @@ constexpr Row rows[] = {
     {"mobile_baseline_1", 32, 32, 1},
 };
 
-// Runs three times: enqueued, recorded, repeated.
 void expect_reference(const std::string& name, const Frame& frame,
                       const std::function<Engine(const EngineOptions&)>& load) {
   if (const char* only = std::getenv("FATHOM_NETWORK"); only && name != only) return;  // for looking into one
@@ -30,7 +29,7 @@ void expect_reference(const std::string& name, const Frame& frame,
   const Pictures pictures = pictures_for(reference, frame);
   Session oracle = reference.session();
   const Outputs wanted = run_all(reference, oracle, frame, pictures);
-  for (const Precision precision : {Precision::fp32, Precision::fp16}) {
+  for (const Precision precision : {Precision::fp32, Precision::tf32, Precision::fp16}) {
     const std::clock_t start = std::clock();
     const Engine engine = load({.device = Device::cuda, .precision = precision});
     Session session = engine.session();
