@@ -17,6 +17,7 @@ struct Flags {
   cli::EngineFlags engine;
   std::string photo, right, model = "lite_hr_depth", out = "depth.png", raw, raw16, points, both, colours = "magma";
   Camera camera;
+  bool verbose = false;
 };
 
 // What can be known of an output before minutes of work: its folder is there, and its name promises no other format
@@ -43,6 +44,7 @@ void work(const Flags& flags) {
   const Image right = flags.right.empty() ? Image() : read_picture(flags.right);
   progress.show("loading " + flags.model);
   const Engine engine = cli::open_engine(flags.model, flags.engine.options());
+  if (flags.verbose && !engine.why_not_gpu().empty()) std::fprintf(stderr, "%s\n", engine.why_not_gpu().c_str());
   Session session = engine.session();
   progress.show("estimating depth with " + engine.network() + " on " + engine.device());
   const auto before = std::chrono::steady_clock::now();
@@ -97,6 +99,7 @@ int main(int argc, char** argv) {
       ->excludes(focal);
   app.add_option("--side-by-side", flags.both, "also photograph and depth in one picture: PNG");
   app.add_option("--colormap", flags.colours, "magma, viridis, turbo or grey")->capture_default_str();
+  app.add_flag("--verbose", flags.verbose, "also say why there is no GPU, where --device auto found none");
   flags.engine.add_to(app, true);
   return cli::run(app, argc, argv, [&] { work(flags); });
 }

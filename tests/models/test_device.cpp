@@ -46,6 +46,7 @@ TEST_CASE("without a GPU one sentence says why, and `automatic` is the CPU", "[m
     CHECK_THAT(engine.why_not_gpu(), says(c.parts[1]));
     CHECK(load(Device::cpu).why_not_gpu().empty());
     // Nothing is rounded to halves behind the caller's back, and nothing kept from him that he asked for.
-    CHECK_THROWS_MATCHES(load(Device::automatic, Precision::fp16), Error, Fails(ErrorKind::unsupported, {"fp16", c.parts[1]}));
+    CHECK_THROWS_MATCHES(load(Device::automatic, Precision::fp16), Error,
+                         Fails(ErrorKind::unsupported, {"fp16", c.parts[1]}));
   }
 }
