@@ -135,6 +135,7 @@ __device__ inline void finish_taps(const TapsConv& conv, Accumulator (&sums)[kFr
       }
       if (!wide) continue;  // of all lanes
       gather_channels(pairs);
+      __syncwarp();  // the residual that other lanes have read may be where this one writes
       const int o = unit * kUnit + lane_id() % 4 * 8;
       if (!inside || o >= g.o) continue;
       Vec<__half, 8> channels;
