@@ -80,7 +80,8 @@ struct StageCost {
     const double fragments = tensor_cores ? (warp_m + warp_n) * kStepBytes / 128 : 2 * 4 * (warp_m / 8 + warp_n / 4);
     // Instructions beside the products, four a cycle: addresses and fragments; for each copy a look-up and the copy.
     const double issue = tensor_cores ? 10 + warp_m / 16 * 6 + warp_n / 8 : 10 + warp_m / 8 * 6 + warp_n / 4 * 2;
-    bytes = chunks * 16;
+    bytes =
+        chunks * 16 + t.rows.places() * 64;  // memory is read in bursts: each row of a tile begins and ends inside one
     const double parts[] = {products, warp_steps * fragments, (warp_steps * issue + chunks / 32 * 14) / 4,
                             bytes / kGlobalBytes};
     const double most = *std::max_element(std::begin(parts), std::end(parts));
@@ -150,7 +151,7 @@ void for_each_plan(const ConvProblem& p, const GpuInfo& gpu, const std::function
     }
   };
   const auto with_ring = [&](const ConvPlan& plan) {
-    for (int log2_planes = 0; log2_planes < 3 && (log2_planes == 0 || 1 << log2_planes < 2 * most_planes);
+    for (int log2_planes = 0; log2_planes < 4 && (log2_planes == 0 || 1 << log2_planes < 2 * most_planes);
          ++log2_planes)
       for (int stages = 2; stages <= 4; ++stages) {
         ConvPlan next = plan;

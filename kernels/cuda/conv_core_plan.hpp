@@ -51,7 +51,8 @@ struct BlockSize {
   constexpr int threads() const { return warps() * 32; }
 };
 inline constexpr BlockSize block_sizes[] = {
-    {128, 128, 2, 4}, {128, 64, 2, 2}, {64, 64, 2, 2}, {64, 32, 2, 2}, {32, 64, 1, 4}, {16, 64, 1, 4}, {128, 16, 4, 1},
+    {128, 128, 2, 4}, {128, 64, 2, 2}, {128, 32, 4, 1}, {64, 64, 2, 2},
+    {64, 32, 2, 2},   {32, 64, 1, 4},  {16, 64, 1, 4},  {128, 16, 4, 1},
 };
 inline constexpr int kBlockSizes = static_cast<int>(std::size(block_sizes));
 

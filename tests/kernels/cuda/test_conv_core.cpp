@@ -145,7 +145,7 @@ TEST_CASE("cuda: the convolution core is right however it cuts up a convolution"
         CHECK(d.within(precision == Precision::fp32 ? 1e-5 : 2e-3));
       }
     }
-    if (!std::getenv("FATHOM_CASE")) CHECK(seen.size() == gpu::kBlockSizes + 3 + 3 + 2 + 2 + 2);
+    if (!std::getenv("FATHOM_CASE")) CHECK(seen.size() == gpu::kBlockSizes + 4 + 3 + 2 + 2 + 2);
   }
 }
 
