@@ -157,9 +157,10 @@ void fps(const FpsFlags& flags, Json json) {
       const bool events = device_of(engine) == "cuda";
       const Timing t = time_network(flags.seconds, work, session, engine);
       const MemoryReport memory = session.memory(frame, {work.output()});
-      const std::size_t launches = session.steps(frame, {work.output()}).size();
+      int launches = 0;
+      for (const StepInfo& step : session.steps(frame, {work.output()})) launches += step.launches;
       const std::string size = cli::size_text(frame.width, frame.height);
-      std::printf("%-28s %-10s %5d %10.2f %10.2f %10.2f %9.2f %10.2f %10.2f %8zu\n", engine.network().c_str(),
+      std::printf("%-28s %-10s %5d %10.2f %10.2f %10.2f %9.2f %10.2f %10.2f %8d\n", engine.network().c_str(),
                   size.c_str(), batch, t.median_ms, t.p10_ms, t.p90_ms, 1e3 * batch / t.median_ms,
                   memory.arena_bytes / 1048576., memory.arena_bytes / 1048576. / batch, launches);
       std::fflush(stdout);

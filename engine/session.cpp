@@ -319,7 +319,7 @@ std::vector<StepInfo> Session::steps(const Frame& frame, const std::vector<std::
   for (std::size_t k = 0; k < program.steps.size(); ++k) {
     const Step& s = program.steps[k];
     const Node& node = program.graph.nodes[static_cast<std::size_t>(program.node[k])];
-    list.push_back({s.name, s.op, s.kernel, s.refused, shape_text(program.graph[node.out[0]].desc), s.flops, s.bytes});
+    list.push_back({s.name, s.op, s.kernel, s.refused, shape_text(program.graph[node.out[0]].desc), s.flops, s.bytes, s.launches});
   }
   return list;
 }

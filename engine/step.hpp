@@ -35,15 +35,19 @@ struct NodeIo {
 };
 
 struct RunArgs {
-  void* const* data;     // the address of every value by id; constants have none
-  std::byte* workspace;  // Step::workspace_bytes, aligned to 64
-  void* stream;          // cudaStream_t on a GPU, null on the CPU
+  void* const* data;             // the address of every value by id; constants have none
+  std::byte* workspace;          // Step::workspace_bytes, aligned to 64
+  void* stream;                  // cudaStream_t on a GPU, null on the CPU
   unsigned* counters = nullptr;  // Step::counters, zero before and after each step; of the session, in device memory
 
   template <class T>
-  T* pointer(const Operand& o) const { return static_cast<T*>(data[o.id]); }
+  T* pointer(const Operand& o) const {
+    return static_cast<T*>(data[o.id]);
+  }
   template <class T>
-  View<T, 4> view(const Operand& o) const { return fathom::view<T, 4>(o.desc, data[o.id]); }
+  View<T, 4> view(const Operand& o) const {
+    return fathom::view<T, 4>(o.desc, data[o.id]);
+  }
 };
 
 struct Step {
@@ -55,6 +59,7 @@ struct Step {
   double bytes = 0;                  // that must move, each operand once
   std::int64_t workspace_bytes = 0;
   int counters = 0;
+  int launches = 1;  // kernels that a run enqueues
   std::function<void(const RunArgs&)> run;
 };
 

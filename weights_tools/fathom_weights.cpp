@@ -117,8 +117,15 @@ void inspect(const InspectFlags& flags) {
   const MemoryReport memory = session.memory(frame, outputs);
   const std::vector<StepInfo> steps = session.steps(frame, outputs);
   const double written = engine.multiply_adds(frame);
-  double flops = 0, bytes = 0;
-  for (const StepInfo& s : steps) flops += s.flops, bytes += s.bytes;
+  // The least time that an H200 could take, at rates that such cards reach: each step's bytes once, or its arithmetic
+  // in fp16 on tensor cores, whichever takes longer.
+  constexpr double bytes_per_s = 4.3e12, flops_per_s = 790e12;
+  double flops = 0, bytes = 0, floor_s = 0;
+  int launches = 0;
+  for (const StepInfo& s : steps) {
+    flops += s.flops, bytes += s.bytes, launches += s.launches;
+    floor_s += std::max(s.bytes / bytes_per_s, s.flops / flops_per_s);
+  }
 
   if (flags.json) {
     Json rows = Json::array();
@@ -129,6 +136,7 @@ void inspect(const InspectFlags& flags) {
                       {"shape", s.shape},
                       {"flops", s.flops},
                       {"bytes", s.bytes},
+                      {"launches", s.launches},
                       {"refused", s.refused}});
     std::printf("%s\n", Json{{"network", engine.network()},
                              {"device", engine.device()},
@@ -136,7 +144,8 @@ void inspect(const InspectFlags& flags) {
                              {"height", frame.height},
                              {"batch", frame.batch},
                              {"fused", !flags.unfused},
-                             {"launches", steps.size()},
+                             {"launches", launches},
+                             {"floor_us", floor_s * 1e6},
                              {"flops", flops},
                              {"multiply_adds_as_written", written},
                              {"bytes", bytes},
@@ -171,8 +180,9 @@ void inspect(const InspectFlags& flags) {
     if (flags.layers)
       for (const std::string& why : s.refused) std::printf("    not %s\n", why.c_str());
   }
-  std::printf("\n%zu launches, %.2f MB to move; multiply-adds: %.3f G as written with all outputs, %.3f G as run\n",
-              steps.size(), bytes / 1e6, written / 1e9, flops / 2e9);
+  std::printf("\n%d launches, %.2f MB to move; multiply-adds: %.3f G as written with all outputs, %.3f G as run\n",
+              launches, bytes / 1e6, written / 1e9, flops / 2e9);
+  std::printf("floor: %.1f us at 4.3 TB/s and 790 TFLOP/s (fp16 on an H200), step by step\n", floor_s * 1e6);
   std::printf(
       "memory: weights %.2f MiB; arena %.3f MiB (%.3f an image), lower bound %.3f, without reuse %.3f; workspace "
       "%.3f\n",

@@ -137,6 +137,7 @@ void build_products(const ConvTask& task, Step& step) {
   step.workspace_bytes = product_bytes + inner.workspace_bytes;
   step.counters = inner.counters;
   const int count = (g.oh + strips.rows - 1) / strips.rows;
+  step.launches = count * (inner.launches + 1);
   step.kernel =
       "products at the small size, " + std::to_string(count) + (count > 1 ? " strips, " : " strip, ") + inner.kernel;
 

@@ -189,6 +189,7 @@ Step prepare(const GuidedFilter& op, const NodeIo& io, CudaBackend& backend) {
   const Desc& d = signal.desc;
   const Desc low = Desc::nhwc(d.n(), d.c(), d.h(), d.w());
   step.workspace_bytes = low.elements() * static_cast<std::int64_t>(sizeof(float2));
+  step.launches = 2;
   const Resize up{.mode = ResizeMode::bilinear, .align_corners = true};
   const ResizeAxis rows(up, d.h(), out.desc.h()), columns(up, d.w(), out.desc.w());
 

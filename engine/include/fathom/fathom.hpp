@@ -59,6 +59,7 @@ struct StepInfo {
   std::vector<std::string> refused;  // faster kernels that did not fit, and why
   std::string shape;                 // of the output
   double flops = 0, bytes = 0;
+  int launches = 1;                  // kernels
 };
 
 struct NamedOutput {
