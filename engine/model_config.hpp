@@ -34,6 +34,7 @@ struct ModelConfig {
   float min_depth = 0.1f;                     // of a disparity: depth = 1 / (1/max + (1/min - 1/max) d)
   float max_depth = 100;
   Treatment treatment = Treatment::pad;
+  ResizeMode output_resize = ResizeMode::nearest;  // of a mobile baseline's last step; none: its map as it is
 
   template <class Self, class F>
   static void fields(Self& self, F&& f) {
@@ -41,6 +42,7 @@ struct ModelConfig {
     f("crop_width", self.crop_width), f("crop_height", self.crop_height), f("mean", self.mean), f("std", self.std);
     f("output", self.output), f("unit", self.unit), f("scale", self.scale), f("absolute", self.absolute);
     f("min_depth", self.min_depth), f("max_depth", self.max_depth), f("treatment", self.treatment);
+    f("output_resize", self.output_resize);
   }
   bool operator==(const ModelConfig&) const = default;
 };

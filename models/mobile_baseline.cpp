@@ -30,7 +30,9 @@ void mobile_baseline(Network& g, const Frame& frame, const ModelConfig& config, 
   x = g.conv("decoder.head", x, {.out = 1, .padding = 1, .bias = true});  // (N, 1, 64, 80)
   x = g.activate(x, ActivationKind::sigmoid);
   x = g.add(Affine{.scale = config.max_depth}, {x}, "decoder.depth");
-  x = g.add(Resize{.mode = ResizeMode::nearest, .size = {frame.height, frame.width}}, {x}, "depth");  // (N, 1, H, W)
+  // the paper's is nearest, which shows as blocks; without it the caller's own resize, bilinear, does all
+  if (config.output_resize != ResizeMode::none)
+    x = g.add(Resize{.mode = config.output_resize, .size = {frame.height, frame.width}}, {x}, "depth");  // (N, 1, H, W)
   g.output("depth", x, OutputKind::depth, config.scale);
 }
 

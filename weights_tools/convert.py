@@ -34,6 +34,7 @@ CONFIG_KEYS = (
     "max_depth",
     "absolute",
     "treatment",
+    "output_resize",
 )
 WRAPPERS = ("state_dict", "model_state_dict", "model")
 PARAMETERS = ("weight", "bias", "running_mean", "running_var")

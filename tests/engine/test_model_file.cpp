@@ -94,7 +94,7 @@ TEST_CASE("a configuration is written and read back", "[engine]") {
   config.input_width = 1024, config.resize = PhotoResize::bilinear, config.crop_height = 100;
   config.mean = {0.485f, 0.456f, 0.406f}, config.std = {0.229f, 0.224f, 0.225f};
   config.output = OutputKind::depth, config.unit = "m", config.scale = 0.01f, config.treatment = Treatment::fit;
-  config.absolute = true;
+  config.absolute = true, config.output_resize = ResizeMode::bilinear;
   ModelConfig read;
   apply_config(read, config_to_json(config));
   CHECK(read == config);

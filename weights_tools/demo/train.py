@@ -6,7 +6,8 @@
 The schedule follows the clock (--minutes) or counts (--steps); progress runs from 0 to 1. The learning rate rises over
 the first 4 percent and falls as a cosine. A checkpoint every two minutes holds everything: the same command goes on
 where it stopped. The exponential mean of the weights is what is kept. With --workers N, N processes of one thread each
-take a batch and share their gradients: on a busy CPU that is faster than one process of N threads.
+take steps of their own and meet every 8 steps for the mean of their weights (local SGD): on a busy CPU that is faster
+than one process of N threads.
 """
 
 import argparse
@@ -25,6 +26,7 @@ import measure
 import network
 import safetensors_io
 
+MEET = 8  # steps between meetings of the workers
 LIMITS = (0.3, 19.0)  # metres; truth beyond does not count
 
 
@@ -91,17 +93,13 @@ def held_out(predict, model, scenes, size, count, device):
 
 @torch.no_grad()
 def share(model, number, workers):
-    """Means over the workers: of every gradient, and of a number."""
-    if workers == 1:
-        return number
-    parameters = [p for p in model.parameters() if p.grad is not None]
-    flat = torch.cat([p.grad.flatten() for p in parameters] + [torch.tensor([number])])
+    """Means over the workers: of the weights, and of a number."""
+    tensors = list(model.parameters()) + list(model.buffers())
+    flat = torch.cat([t.flatten() for t in tensors] + [torch.tensor([number])])
     torch.distributed.all_reduce(flat)
     flat /= workers
-    at = 0
-    for p in parameters:
-        p.grad.copy_(flat[at : at + p.numel()].view(p.shape))
-        at += p.numel()
+    for t, mean in zip(tensors, flat[:-1].split([t.numel() for t in tensors])):
+        t.copy_(mean.view(t.shape))
     return float(flat[-1])
 
 
@@ -166,9 +164,12 @@ def work(rank, options):
         loss = losses.total(predict(model, pictures), depth.to(options.device), LIMITS)
         optimizer.zero_grad()
         loss.backward()
-        spent = share(model, time.time() - start, options.workers)
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
+        if options.workers == 1:
+            spent = time.time() - start
+        elif step % MEET == 0:
+            spent = share(model, time.time() - start, options.workers)
         update_mean(mean, model, min(options.mean, (step + 1) / (step + 10)))
         step, running = step + 1, loss.item() if running is None else 0.98 * running + 0.02 * loss.item()
         if rank == 0 and (sys.stderr.isatty() or time.time() - shown > 30):
