@@ -1,5 +1,7 @@
 // The mobile network of Wang et al. (knowledge distillation for fast depth on mobile devices, Mobile AI 2021): a narrow
 // MobileNetV3 at 128x160, feature fusion modules up to half of that, and back to the photograph's size.
+#include <algorithm>
+
 #include "models/backbones/mobilenet_v3.hpp"
 #include "models/layers.hpp"
 #include "models/networks.hpp"
@@ -8,7 +10,8 @@ namespace fathom {
 
 void mobile_baseline(Network& g, const Frame& frame, const ModelConfig& config, const MobileBaseline& kind) {
   Value image = photograph(g, frame, config);  // (N, 3, H, W)
-  image = g.bilinear(image, {128, 160});       // (N, 3, 128, 160)
+  // never enlarged: a model may be trained for less
+  image = g.bilinear(image, {std::min(128, frame.height), std::min(160, frame.width)});  // (N, 3, 128, 160)
   const std::vector<Value> f = mobilenet_v3(g, "encoder.", image, {.width = kind.width});
 
   // FFM at 1/16, 1/8, 1/4, 1/2: x2 bilinear, cat with the encoder's, 3x3, BN, ReLU

@@ -1,7 +1,9 @@
-"""The scenes that the demonstration weights are trained on."""
+"""The scenes that the demonstration weights are trained on, and what the weights see in scenes they never saw."""
 
+import json
 import os
 import subprocess
+import tempfile
 import unittest
 
 try:
@@ -11,6 +13,9 @@ except ImportError:
 
 ROOT = os.path.abspath(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", ".."))
 BUILD = os.environ.get("FATHOM_PROGRAMS", os.path.join(ROOT, "build", "dev"))
+SCENES = os.path.join(ROOT, "tests", "golden", "demo_scenes")
+MODEL = os.path.join(ROOT, "samples", "demo.safetensors")
+BENCH = os.path.join(BUILD, "bench", "fathom_bench")
 RENDER = os.path.join(BUILD, "weights_tools", "demo", "render_scenes")
 
 
@@ -34,6 +39,28 @@ class Scenes(unittest.TestCase):
         self.assertGreater(depth.min(), 0.05)
         self.assertTrue(np.all(depth.max(1) > 1.1 * depth.min(1)), "a picture of one distance teaches nothing")
         self.assertTrue(np.all(pictures.max(1) > 90) and np.all(pictures.std(1) > 8))
+
+
+@unittest.skipUnless(np and os.path.exists(MODEL) and os.path.exists(BENCH), "skipped: NumPy, weights or fathom_bench is missing")
+class Weights(unittest.TestCase):
+    def accuracy(self, *what):
+        with tempfile.NamedTemporaryFile(suffix=".json") as file:
+            command = [BENCH, "accuracy", SCENES, "--median", "--cap", "10", "--depth-scale", "1000", "--json", file.name]
+            subprocess.run([*command, *what], check=True, stdout=subprocess.DEVNULL)
+            return json.load(file)["mean"]
+
+    def test_they_see_more_than_a_constant(self):
+        with tempfile.TemporaryDirectory() as folder:
+            for k in range(8):
+                np.save(os.path.join(folder, f"scene{k:03d}.npy"), np.ones((96, 128), np.float32))
+            constant = self.accuracy("--prediction", folder)
+        found = self.accuracy("--model", MODEL)
+        print("demo", found["abs_rel"], found["delta1"], "constant", constant["abs_rel"], constant["delta1"])
+        self.assertGreater(found["delta1"], constant["delta1"] + 0.05)
+        self.assertLess(found["abs_rel"], constant["abs_rel"])
+
+    def test_they_fit_their_promise(self):
+        self.assertLessEqual(os.path.getsize(MODEL), 8_000_000)
 
 
 if __name__ == "__main__":

@@ -85,8 +85,8 @@ def photograph(x, generator):
     x = x * torch.exp(torch.randn(count, 3, 1, 1, generator=generator) * 0.08)
     grey = x.mean(1, keepdim=True)
     x = grey + (x - grey) * column(0, 1.5)
-    x = torch.clamp(x, 1e-3) ** torch.exp(column(-0.4, 0.4))
-    x = (x - 0.5) * column(0.7, 1.35) + 0.5 + column(-0.12, 0.12)
+    x = torch.clamp(x, 1e-3) ** torch.exp(column(-0.3, 0.9))
+    x = torch.clamp((x - 0.5) * torch.exp(column(-0.5, 0.7)) + 0.5 + column(-0.2, 0.2), 0, 1)
     # dark corners
     v, h = torch.meshgrid(torch.linspace(-1, 1, height), torch.linspace(-1, 1, width), indexing="ij")
     x = x * (1 - column(-0.1, 0.35) * 0.5 * (v**2 + h**2))
@@ -97,6 +97,10 @@ def photograph(x, generator):
     x = x + torch.randn(x.shape, generator=generator) * column(0, 1) ** 2 * 0.03
     blotch = torch.randn(count, 3, height // 4, width // 4, generator=generator) * column(0, 1) ** 2 * 0.03
     x = x + F.interpolate(blotch, size=(height, width), mode="bilinear", align_corners=False)
+    # now and then a frame of one colour
+    edge = 1 - torch.maximum(v.abs(), h.abs())
+    frame = edge < torch.where(column(0, 1) < 0.12, column(0, 0.1), torch.zeros(()))
+    x = torch.where(frame, column(0, 1).expand_as(x), x)
     return torch.clamp(torch.round(x * 255), 0, 255)
 
 

@@ -1,7 +1,7 @@
 """A network of Fathom as a PyTorch module that can be trained: the graph that `fathom_weights export` prints.
 
 The parameters carry the keys of the model file, so that nothing is renamed on the way back. Batch norm normalises by
-the batch while training, and keeps running statistics with the momentum of PyTorch's own.
+the batch while training and keeps running statistics, until they are frozen.
 """
 
 import math
@@ -15,7 +15,7 @@ import torch.nn.functional as F
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 import graph_to_torch  # noqa: E402
 
-MOMENTUM = 0.1
+MOMENTUM = 0.05
 
 
 def batch_norm(p, x, eps=1e-5, activation="none"):
@@ -88,6 +88,12 @@ class TrainableGraph(graph_to_torch.GraphModule):
                 else:
                     delattr(module, role)
                     setattr(module, role, torch.nn.Parameter(value))
+
+    def freeze_norms(self):
+        """Batch norms keep their statistics, as they do in use, and training goes on round them."""
+        for module in self.nodes:
+            if module.formula is batch_norm:
+                module.eval()
 
     def by_key(self):
         """The weights under the model file's keys, float32."""

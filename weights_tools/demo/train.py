@@ -41,6 +41,7 @@ def parse():
     parser.add_argument("--minutes", type=float, default=0)
     parser.add_argument("--steps", type=int, default=0)
     parser.add_argument("--sizes", default="0:128x96,0.6:192x160", help="progress:WIDTHxHEIGHT, ...")
+    parser.add_argument("--freeze", type=float, default=0.7, help="progress from which batch norms keep their statistics")
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--rate", type=float, default=1.5e-3)
     parser.add_argument("--mean", type=float, default=0.998, help="memory of the mean of the weights, per step")
@@ -157,6 +158,8 @@ def work(rank, options):
         if last:
             break
         model.train()
+        if progress >= options.freeze:
+            model.freeze_norms()
         pictures, depth = dataset.batch(scenes, options.batch, size_at(options.sizes, progress), generator)
         pictures = pictures.to(options.device, memory_format=torch.channels_last)
         for group in optimizer.param_groups:
