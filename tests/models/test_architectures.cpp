@@ -302,18 +302,19 @@ TEST_CASE("DRNet's widths are those of its weights", "[models]") {
   CHECK_THROWS_AS(a.build(odd, frame, a.config), Error);  // 4 does not divide 66 channels
 }
 
-TEST_CASE("a mobile baseline's last resize is a setting", "[models]") {
+TEST_CASE("a mobile baseline's last resize is a setting, and its first one never enlarges", "[models]") {
   const Architecture& a = find_architecture("mobile_baseline_1");
-  const auto output = [&](ResizeMode mode) {
+  const auto output = [&](ResizeMode mode, Frame frame = {1, 480, 640}) {
     ModelConfig config = a.config;
     config.output_resize = mode;
     Network g(nullptr);
-    a.build(g, {1, 480, 640}, config);
+    a.build(g, frame, config);
     validate(g.graph);
     const Desc& desc = g.graph[g.graph.outputs.at(0).value].desc;
     return std::array{desc.h(), desc.w()};
   };
   CHECK(output(ResizeMode::none) == std::array<std::int64_t, 2>{64, 80});
+  CHECK(output(ResizeMode::none, {1, 64, 96}) == std::array<std::int64_t, 2>{32, 48});
   CHECK(output(ResizeMode::bilinear) == std::array<std::int64_t, 2>{480, 640});
   CHECK(output(a.config.output_resize) == std::array<std::int64_t, 2>{480, 640});
 }

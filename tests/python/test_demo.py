@@ -41,13 +41,15 @@ class Scenes(unittest.TestCase):
         self.assertTrue(np.all(pictures.max(1) > 90) and np.all(pictures.std(1) > 8))
 
 
-@unittest.skipUnless(np and os.path.exists(MODEL) and os.path.exists(BENCH), "skipped: NumPy, weights or fathom_bench is missing")
+@unittest.skipUnless(np and os.path.exists(MODEL) and os.path.exists(BENCH), "skipped: no NumPy, weights or fathom_bench")
 class Weights(unittest.TestCase):
     def accuracy(self, *what):
-        with tempfile.NamedTemporaryFile(suffix=".json") as file:
-            command = [BENCH, "accuracy", SCENES, "--median", "--cap", "10", "--depth-scale", "1000", "--json", file.name]
+        with tempfile.TemporaryDirectory() as folder:
+            path = os.path.join(folder, "found.json")
+            command = [BENCH, "accuracy", SCENES, "--median", "--cap", "10", "--depth-scale", "1000", "--json", path]
             subprocess.run([*command, *what], check=True, stdout=subprocess.DEVNULL)
-            return json.load(file)["mean"]
+            with open(path, encoding="utf-8") as file:
+                return json.load(file)["mean"]
 
     def test_they_see_more_than_a_constant(self):
         with tempfile.TemporaryDirectory() as folder:

@@ -136,7 +136,7 @@ def work(rank, options):
     if rank > 0:
         generator.manual_seed(options.seed + 1000 * rank + step)
     first, begun = step, time.time()
-    start, saved, shown, running = time.time() - spent, time.time(), 0.0, None
+    saved, shown, running, worked, tick = time.time(), 0.0, None, spent, time.time()
     while True:
         progress = step / options.steps if options.steps else spent / 60 / options.minutes
         last = progress >= 1
@@ -169,10 +169,11 @@ def work(rank, options):
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
+        worked, tick = worked + min(time.time() - tick, 60), time.time()  # a pause does not count
         if options.workers == 1:
-            spent = time.time() - start
+            spent = worked
         elif step % MEET == 0:
-            spent = share(model, time.time() - start, options.workers)
+            spent = worked = share(model, worked, options.workers)
         update_mean(mean, model, min(options.mean, (step + 1) / (step + 10)))
         step, running = step + 1, loss.item() if running is None else 0.98 * running + 0.02 * loss.item()
         if rank == 0 and (sys.stderr.isatty() or time.time() - shown > 30):
