@@ -65,6 +65,7 @@ class Cpu final : public HostBackend {
             .output_gate = false,
             .branches = false,
             .channel_gate = false,
+            .transposes = false,  // oneDNN takes their maps as they are
             .split = false};
   }
   StorageRules rules() const override { return cpu_storage_rules(); }

@@ -65,6 +65,7 @@ Graph finish_outputs(Graph graph) {
 
 Graph fuse(Graph graph, const Fusions& fusions) {
   graph = remove_dead(std::move(graph));
+  if (fusions.transposes) graph = turn_transposes(std::move(graph));
   graph = fold_batch_norm(std::move(graph));
   if (fusions.padding) graph = merge_padding(std::move(graph));
   if (fusions.output_gate) graph = lower_means_of_convolutions(std::move(graph));

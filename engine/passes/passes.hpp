@@ -21,9 +21,12 @@ struct Fusions {
   bool output_gate = true;   // a per-channel factor of the result, before what is added
   bool branches = true;      // the sum of two convolutions as one, over the sources of both
   bool channel_gate = true;  // mean, two linear layers and their activations as one ChannelGate
+  bool transposes = true;    // transposed convolutions of stride 1 as convolutions
   bool split = true;         // sums of few channels begun early, so that the maps they come from can go
 };
 
+// 0. A transposed convolution of stride 1 is a convolution with turned weights.
+Graph turn_transposes(Graph graph);
 // 1. conv -> norm becomes one convolution with scaled weights. A norm behind anything else stays.
 Graph fold_batch_norm(Graph graph);
 // 2. pad -> conv: the convolution reads beyond the border itself.

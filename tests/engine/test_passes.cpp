@@ -67,7 +67,7 @@ class RandomNetwork {
   Value layer() {
     const Value x = any();
     const int c = static_cast<int>(desc(x).c());
-    switch (pick(15)) {
+    switch (pick(16)) {
       case 0: return conv(x, 1 + pick(6), 3, 1, pick(2));
       case 1: return norm(conv(x, 1 + pick(6), 1 + 2 * pick(2), pick(2), pick(2)));
       case 2: return activation(pick(2) ? norm(conv(x, 4, 3, 1, false)) : x);
@@ -135,6 +135,18 @@ class RandomNetwork {
         if (!desc(old).same_extents(Desc::nhwc(desc(x).n(), 8, desc(x).h(), desc(x).w()))) return fresh;
         return conv(graph_.add(Concat{}, {old, fresh}, name("cat")), 1, 3, 1, true);
       }
+      case 14: {  // up, a transposed convolution, norm, activation (CND)
+        const Value small = graph_.add(Pool{.kind = PoolKind::max, .kernel = 2, .stride = 2}, {x}, name("pool"));
+        const Value up = graph_.add(Resize{.mode = ResizeMode::nearest, .scale = 2}, {small}, name("up"));
+        const int groups = c % 2 == 0 ? 1 + pick(2) : 1, kernel = 1 + 2 * pick(2), stride = 1 + pick(2);
+        const std::string key = name("tconv");
+        ConvTranspose2d op{.stride = stride, .padding = pick(kernel), .output_padding = stride - 1, .groups = groups};
+        op.bias = pick(2);
+        if (desc(up).h() <= 4 || desc(up).w() <= 4 || desc(up).h() > 12) return activation(x);
+        std::vector<Value> in = {up, constant(key + ".weight", Desc::dense({c, 2, kernel, kernel}))};
+        if (op.bias) in.push_back(constant(key + ".bias", Desc::dense({2 * groups})));
+        return activation(norm(graph_.add(op, in, key)));
+      }
       default: return activation(x);
     }
   }
@@ -165,7 +177,7 @@ class RandomNetwork {
 // Which of the things that a convolution can take on were met.
 struct Seen {
   std::map<std::string, bool> what = {{"photograph", false}, {"gate", false},        {"norm", false},   {"residual", false},     {"addend", false},
-                                      {"shuffle", false},    {"output gate", false}, {"activated gate", false}, {"early", false}, {"stride", false}, {"channel gate", false}, {"centre", false}};
+                                      {"shuffle", false},    {"output gate", false}, {"activated gate", false}, {"early", false}, {"stride", false}, {"channel gate", false}, {"centre", false}, {"turned", false}};
   void note(const Node& node) {
     const Op& op = node.op;
     if (node.name.ends_with(".early")) what["early"] = true;
@@ -173,6 +185,7 @@ struct Seen {
     const auto* conv = std::get_if<Conv2d>(&op);
     if (!conv) return;
     const auto meet = [&](const char* name, bool met) { what[name] = what[name] || met; };
+    meet("turned", node.name.starts_with("tconv"));
     meet("gate", conv->gate), meet("activated gate", conv->gate && conv->input_activation.kind != ActivationKind::none), meet("norm", conv->affine), meet("residual", conv->residual), meet("output gate", conv->output_gate);
     meet("addend", conv->addend.mode != ResizeMode::none), meet("shuffle", conv->shuffle > 1);
     for (const Source& s : conv->sources) meet("photograph", !s.mean.empty()), meet("stride", s.stride != Size2(1)), meet("centre", s.centre);
