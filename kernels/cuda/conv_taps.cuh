@@ -107,6 +107,12 @@ __device__ inline void finish_taps(const TapsConv& conv, Accumulator (&sums)[kFr
   const ConvGeometry& g = conv.g;
   const int j = j0 + lane_id() / 4, first = unit * kUnit + Accumulator::column();  // channel first + 8 q + s
   const bool wide = conv.y.dtype == DType::f16 && !conv.y.loose;
+  float bias[kColumnTiles * 2];
+#pragma unroll
+  for (int q = 0; q < kColumnTiles; ++q)
+#pragma unroll
+    for (int s = 0; s < 2; ++s)
+      bias[2 * q + s] = conv.bias && first + 8 * q + s < g.o ? conv.bias[first + 8 * q + s] : 0;
 #pragma unroll
   for (int m = 0; m < kFragments; ++m)
 #pragma unroll
@@ -119,8 +125,7 @@ __device__ inline void finish_taps(const TapsConv& conv, Accumulator (&sums)[kFr
 #pragma unroll
         for (int s = 0; s < 2; ++s) {
           const int o = first + 8 * q + s;
-          v[2 * q + s] = sums[m][q].c[2 * half + s];
-          if (conv.bias && o < g.o) v[2 * q + s] += conv.bias[o];
+          v[2 * q + s] = sums[m][q].c[2 * half + s] + bias[2 * q + s];
           if (conv.has_residual && inside && o < g.o) v[2 * q + s] += conv.residual.load(n, o, i, j);
         }
       apply(conv.f, v);
