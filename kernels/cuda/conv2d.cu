@@ -21,6 +21,11 @@ float per_channel(const std::vector<float>& list, std::size_t c) { return list[l
 
 ConvTask::ConvTask(const Conv2d& op, const NodeIo& io, CudaBackend& backend)
     : op(op), io(io), backend(backend), role(op.inputs(io.inputs())), residual_in_y(false) {
+  const auto need_computed = [&](const Operand* o) {
+    if (o && o->constant) refuse(io, "input '" + o->name + "' is a constant; only computed maps can be read");
+  };
+  for (const Operand& x : role.sources) need_computed(&x);
+  for (const Operand* o : {role.gate, role.residual, role.addend, role.output_gate}) need_computed(o);
   ConvGeometry& g = geometry;
   for (std::size_t k = 0; k < role.sources.size(); ++k) {
     const Desc resized = op.sources[k].infer(Descs(&role.sources[k].desc, 1));
@@ -90,7 +95,6 @@ std::shared_ptr<const float> ConvTask::weight_by_taps(int padded_o) const {
 
 ConvOperands::ConvOperands(const ConvTask& task) {
   const auto map = [&](const Operand& o) {
-    if (o.constant) refuse(task.io, "input '" + o.name + "' is a constant; only computed maps can be read");
     data_.push_back(o);
     return AnyMap(o.desc, nullptr);
   };
