@@ -10,7 +10,10 @@ build=${FATHOM_BUILD_DIR:-$top/build/default}
   cd "$top"
   bash cmake/packages.sh
   [ -f "$build/build.ninja" ] || cmake --preset default -B "$build" >&2
-  cmake --build "$build" --target depth_from_image >&2
+  targets=(depth_from_image)
+  # Where there is a GPU and a compiler for it, the CUDA backend too: depth_from_image then finds it by itself.
+  if [ -e /dev/nvidiactl ] && grep -q '^CMAKE_CUDA_COMPILER:' "$build/CMakeCache.txt"; then targets+=(fathom_cuda); fi
+  cmake --build "$build" --target "${targets[@]}" >&2
 )
 
 photo=$top/samples/scene.png

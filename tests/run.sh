@@ -2,7 +2,7 @@
 # Installs what is missing, builds, and runs every test but the long ones (ctest --test-dir build/dev -L long).
 set -euo pipefail
 cd "$(dirname "$0")/.."
-budget_s=1500  # for all of it; CI has two slow cores
+budget_s=1800  # for all of it; CI has two slow cores
 
 began=$SECONDS
 bash cmake/packages.sh test
