@@ -93,9 +93,14 @@ __device__ inline void multiply_stage(Product& product, const ConvCore& conv, co
   }
 }
 
-// How many blocks of 4 warps a multiprocessor shall have registers for.
+// How many blocks of 4 warps a multiprocessor shall have registers for. The same code takes a few more on sm_75.
 template <class Shape>
-inline constexpr int kBlocksTogether = Shape::kWarpM* Shape::kWarpN <= 1024 ? 4 : 3;
+inline constexpr int kBlocksTogether =
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ < 800
+    Shape::kWarpM* Shape::kWarpN < 1024 ? 4 : 3;
+#else
+    Shape::kWarpM* Shape::kWarpN <= 1024 ? 4 : 3;
+#endif
 
 template <class Product>
 __global__ void __launch_bounds__(Product::Shape::kThreads,
