@@ -1,25 +1,6 @@
-#include <algorithm>
-
 #include "engine/passes/rewrite.hpp"
 
 namespace fathom {
-
-namespace {
-
-// Whether v is read by nothing but convolutions, as a source: only then does gathering spare storing it.
-bool only_sources(const Graph& graph, const Structure& structure, Value v) {
-  const std::vector<int>& list = structure.reader[static_cast<std::size_t>(v.id)];
-  return std::all_of(list.begin(), list.end(), [&](int reader) {
-    if (reader >= static_cast<int>(graph.nodes.size())) return false;  // an output of the network
-    const Node& node = graph.nodes[static_cast<std::size_t>(reader)];
-    const auto* conv = std::get_if<Conv2d>(&node.op);
-    if (!conv) return false;
-    const auto others = node.in.begin() + static_cast<std::ptrdiff_t>(conv->sources.size());
-    return std::find(others, node.in.end(), v) == node.in.end();
-  });
-}
-
-}  // namespace
 
 namespace {
 
@@ -38,7 +19,8 @@ Graph gather_once(Graph graph, bool concats) {
       const Source& source = conv->sources[k];
       const Node* before = producer_node(graph, structure, node.in[k]);
       const bool free = before && source.resize == Resize{} && only_sources(graph, structure, node.in[k]);
-      if (free && concats && std::holds_alternative<Concat>(before->op) && sources.size() + before->in.size() + left - 1 <= most_sources) {
+      if (free && concats && std::holds_alternative<Concat>(before->op) &&
+          sources.size() + before->in.size() + left - 1 <= most_sources) {
         for (Value part : before->in) sources.push_back(source), in.push_back(part);
       } else if (free && !concats && std::holds_alternative<Resize>(before->op)) {
         sources.push_back(source), in.push_back(before->in[0]);

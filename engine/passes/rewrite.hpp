@@ -1,6 +1,8 @@
 // What the passes share.
 #pragma once
 
+#include <algorithm>
+
 #include "engine/passes/passes.hpp"
 
 namespace fathom {
@@ -30,6 +32,23 @@ template <class O>
 const Node* sole_producer(const Graph& graph, const Structure& structure, Value v) {
   const Node* node = producer_node(graph, structure, v);
   return node && structure.readers_of(v) == 1 && std::holds_alternative<O>(node->op) ? node : nullptr;
+}
+
+// Whether each reader of v is a convolution that takes it as a source, and as nothing else, and of which `also` holds.
+template <class Also>
+bool only_sources(const Graph& graph, const Structure& structure, Value v, Also also) {
+  const std::vector<int>& list = structure.reader[static_cast<std::size_t>(v.id)];
+  return std::all_of(list.begin(), list.end(), [&](int reader) {
+    if (reader >= static_cast<int>(graph.nodes.size())) return false;  // an output of the network
+    const Node& node = graph.nodes[static_cast<std::size_t>(reader)];
+    const auto* conv = std::get_if<Conv2d>(&node.op);
+    if (!conv || !also(*conv)) return false;
+    const auto others = node.in.begin() + static_cast<std::ptrdiff_t>(conv->sources.size());
+    return std::find(others, node.in.end(), v) == node.in.end();
+  });
+}
+inline bool only_sources(const Graph& graph, const Structure& structure, Value v) {
+  return only_sources(graph, structure, v, [](const Conv2d&) { return true; });
 }
 
 // `node` does the work of `earlier` too, under the earlier one's name.
