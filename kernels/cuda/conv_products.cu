@@ -74,8 +74,9 @@ struct Strips {
   int rows = 1, low = 1;
 };
 Strips cut(const ConvTask& task, const Axis& axis, std::int64_t bytes_of_row) {
-  constexpr std::int64_t most_bytes = std::int64_t{8} << 20;
   const ConvGeometry& g = task.geometry;
+  // Half of an L2 of 50 MiB at most, and of one picture less, whose arena is small.
+  const std::int64_t most_bytes = (std::int64_t{8} << 20) * std::min<std::int64_t>(task.io.out.desc.n(), 3);
   for (int rows = g.oh;; rows = (rows + 1) / 2) {
     int low = 1;
     for (int begin = 0; begin < g.oh; begin += rows) {
