@@ -48,6 +48,19 @@ class Scenes:
         return picture, torch.from_numpy(depth[k].astype(np.float32) / 1000)[None]
 
 
+def load(scenes, chosen):
+    """-> batches of pictures (n, 3, H, W), 0 to 255, and depth (n, 1, H, W) in metres: one for each size there is."""
+    by_size = {}
+    for i in chosen:
+        path, k = scenes.index[i]
+        pictures, depth = scenes.shards[path]
+        found = by_size.setdefault(depth.shape[1:], ([], []))
+        found[0].append(pictures[k]), found[1].append(depth[k])
+    for pictures, depth in by_size.values():
+        pictures = torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2).contiguous().float()
+        yield pictures, torch.from_numpy(np.stack(depth).astype(np.float32))[:, None] / 1000
+
+
 def uniform(generator, count, low, high):
     return torch.rand(count, generator=generator) * (high - low) + low
 
@@ -80,6 +93,7 @@ def blur(x):
 def photograph(x, generator):
     """What a lens, a sensor and a camera's processing do to a picture, each picture in its own way."""
     count, _, height, width = x.shape
+    x = x / 255
     column = lambda low, high: uniform(generator, count, low, high)[:, None, None, None]  # noqa: E731
     # colour: cast, saturation, a tone curve, exposure, contrast
     x = x * torch.exp(torch.randn(count, 3, 1, 1, generator=generator) * 0.08)
@@ -107,10 +121,6 @@ def photograph(x, generator):
 def batch(scenes, count, size, generator):
     """-> pictures (N, 3, H, W), 0 to 255, and depth (N, 1, H, W), 0 where unknown."""
     chosen = torch.randint(0, len(scenes), (count,), generator=generator).tolist()
-    sources = {}
-    for i in chosen:  # shards may differ in size
-        picture, depth = scenes.get(i)
-        sources.setdefault(picture.shape[1:], []).append((picture, depth))
-    parts = [crop(torch.stack(p), torch.stack(d), size, generator) for p, d in (zip(*s) for s in sources.values())]
+    parts = [crop(pictures, depth, size, generator) for pictures, depth in load(scenes, chosen)]
     pictures, depth = (torch.cat(part) for part in zip(*parts))
     return photograph(pictures, generator), depth

@@ -5,13 +5,13 @@
 
 The schedule follows the clock (--minutes) or counts (--steps); progress runs from 0 to 1. The learning rate rises over
 the first 4 percent and falls as a cosine. A checkpoint every two minutes holds everything: the same command goes on
-where it stopped. The exponential mean of the weights is what is kept. With --workers N, N processes of one thread each
-take steps of their own and meet every 8 steps for the mean of their weights (local SGD): on a busy CPU that is faster
-than one process of N threads.
+where it stopped. The exponential mean of the weights is what is kept. With --loaders N, N processes make the batches
+ahead of the training; --compile lets PyTorch 2.x compile the network (a minute for each size).
 """
 
 import argparse
 import copy
+import itertools
 import json
 import math
 import os
@@ -26,7 +26,6 @@ import measure
 import network
 import safetensors_io
 
-MEET = 8  # steps between meetings of the workers
 LIMITS = (0.3, 19.0)  # metres; truth beyond does not count
 
 
@@ -42,11 +41,13 @@ def parse():
     parser.add_argument("--steps", type=int, default=0)
     parser.add_argument("--sizes", default="0:128x96,0.6:192x160", help="progress:WIDTHxHEIGHT, ...")
     parser.add_argument("--freeze", type=float, default=0.7, help="progress from which batch norms keep their statistics")
-    parser.add_argument("--batch", type=int, default=16)
-    parser.add_argument("--rate", type=float, default=1.5e-3)
+    parser.add_argument("--batch", type=int, default=32)
+    parser.add_argument("--rate", type=float, default=3e-3)
     parser.add_argument("--mean", type=float, default=0.998, help="memory of the mean of the weights, per step")
-    parser.add_argument("--workers", type=int, default=1)
-    parser.add_argument("--threads", type=int, default=1, help="of each worker")
+    parser.add_argument("--loaders", type=int, default=1, help="processes that make batches; 0: none beside the training")
+    parser.add_argument("--loader-nice", type=int, default=5, help="how far the loaders step back behind the training")
+    parser.add_argument("--threads", type=int, default=1, help="of the training")
+    parser.add_argument("--compile", action="store_true")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     return parser.parse_args()
@@ -92,28 +93,40 @@ def held_out(predict, model, scenes, size, count, device):
     return [sum(column) / len(results) for column in zip(*results)]
 
 
-@torch.no_grad()
-def share(model, number, workers):
-    """Means over the workers: of the weights, and of a number."""
-    tensors = list(model.parameters()) + list(model.buffers())
-    flat = torch.cat([t.flatten() for t in tensors] + [torch.tensor([number])])
-    torch.distributed.all_reduce(flat)
-    flat /= workers
-    for t, mean in zip(tensors, flat[:-1].split([t.numel() for t in tensors])):
-        t.copy_(mean.view(t.shape))
-    return float(flat[-1])
-
-
 def save(path, state):
     torch.save(state, path + ".part")
     os.replace(path + ".part", path)
 
 
-def work(rank, options):
+class Batches(torch.utils.data.IterableDataset):
+    """Endless batches of one size; new shards join every two minutes."""
+
+    def __init__(self, options, size, seed):
+        self.options, self.size, self.seed = options, size, seed
+
+    def __iter__(self):
+        worker = torch.utils.data.get_worker_info()
+        generator = torch.Generator().manual_seed(self.seed * 64 + (worker.id if worker else 0))
+        scenes, looked = dataset.Scenes(self.options.scenes), time.time()
+        while True:
+            if time.time() - looked > 120:
+                scenes.refresh()
+                looked = time.time()
+            yield dataset.batch(scenes, self.options.batch, self.size, generator)
+
+
+def batches(options, size, seed):
+    ahead = {"prefetch_factor": 8} if options.loaders else {}
+    loader = torch.utils.data.DataLoader(
+        Batches(options, size, seed), batch_size=None, num_workers=options.loaders,
+        worker_init_fn=lambda _: os.nice(options.loader_nice), **ahead)  # fmt: skip
+    return iter(loader)
+
+
+def main():
+    options = parse()
+    os.makedirs(options.out, exist_ok=True)
     torch.set_num_threads(options.threads)
-    if options.workers > 1:
-        meeting = "file://" + os.path.abspath(os.path.join(options.out, "workers"))
-        torch.distributed.init_process_group("gloo", init_method=meeting, rank=rank, world_size=options.workers)
     with open(options.graph, encoding="utf-8") as file:
         graph = json.load(file)
     weights, metadata = safetensors_io.read(options.template)
@@ -124,34 +137,27 @@ def work(rank, options):
     predict = predictor(graph, json.loads(metadata.get("fathom.config", "{}")))
     model = network.TrainableGraph(graph, weights, options.seed).to(options.device, memory_format=torch.channels_last)
     mean = copy.deepcopy(model)
+    run = torch.compile(model, dynamic=False) if options.compile else model
     optimizer = torch.optim.AdamW(model.parameters(), options.rate, weight_decay=0.01, foreach=True)
-    scenes, others = dataset.Scenes(options.scenes), dataset.Scenes(options.scenes, "heldout")
-    generator = torch.Generator().manual_seed(options.seed)
+    others = dataset.Scenes(options.scenes, "heldout")
     step, spent, path = 0, 0.0, os.path.join(options.out, "checkpoint.pt")
     if os.path.exists(path):
         state = torch.load(path, options.device)
         model.load_state_dict(state["model"]), mean.load_state_dict(state["mean"])
-        optimizer.load_state_dict(state["optimizer"]), generator.set_state(state["generator"].cpu())
+        optimizer.load_state_dict(state["optimizer"])
         step, spent = state["step"], state["spent"]
-    if rank > 0:
-        generator.manual_seed(options.seed + 1000 * rank + step)
-    first, begun = step, time.time()
-    saved, shown, running, worked, tick = time.time(), 0.0, None, spent, time.time()
-    while True:
+    first, begun, size, source = step, time.time(), None, None
+    saved, shown, running, tick = time.time(), 0.0, None, time.time()
+    for step in itertools.count(step):
         progress = step / options.steps if options.steps else spent / 60 / options.minutes
         last = progress >= 1
-        if rank > 0 and time.time() - saved > 120:
-            scenes.refresh()
-            saved = time.time()
-        if rank == 0 and (time.time() - saved > 120 or last):
+        if time.time() - saved > 120 or last:
             state = {"model": model.state_dict(), "mean": mean.state_dict(), "optimizer": optimizer.state_dict(),
-                     "generator": generator.get_state(), "step": step, "spent": spent}  # fmt: skip
+                     "step": step, "spent": spent}  # fmt: skip
             save(path, state)
-            scenes.refresh()
-            size = size_at(options.sizes, progress)
-            score = held_out(predict, mean, others, size, 64, options.device)
-            line = {"step": step, "minutes": round(spent / 60, 1), "scenes": len(scenes), "size": size,
-                    "loss": round(running, 4), "held_out": score}  # fmt: skip
+            score = held_out(predict, mean, others, size or size_at(options.sizes, progress), 96, options.device)
+            line = {"step": step, "minutes": round(spent / 60, 1), "size": size, "loss": round(running or 0, 4),
+                    "held_out": score}  # fmt: skip
             with open(os.path.join(options.out, "log.jsonl"), "a", encoding="utf-8") as file:
                 file.write(json.dumps(line) + "\n")
             saved = time.time()
@@ -160,43 +166,29 @@ def work(rank, options):
         model.train()
         if progress >= options.freeze:
             model.freeze_norms()
-        pictures, depth = dataset.batch(scenes, options.batch, size_at(options.sizes, progress), generator)
+        if size != size_at(options.sizes, progress):
+            size = size_at(options.sizes, progress)
+            source = batches(options, size, options.seed + step)
+        pictures, depth = next(source)
         pictures = pictures.to(options.device, memory_format=torch.channels_last)
         for group in optimizer.param_groups:
             group["lr"] = rate_at(progress, options.rate)
-        loss = losses.total(predict(model, pictures), depth.to(options.device), LIMITS)
+        loss = losses.total(predict(run, pictures), depth.to(options.device), LIMITS)
         optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
-        worked, tick = worked + min(time.time() - tick, 60), time.time()  # a pause does not count
-        if options.workers == 1:
-            spent = worked
-        elif step % MEET == 0:
-            spent = worked = share(model, worked, options.workers)
+        spent, tick = spent + min(time.time() - tick, 60), time.time()  # a pause does not count
         update_mean(mean, model, min(options.mean, (step + 1) / (step + 10)))
-        step, running = step + 1, loss.item() if running is None else 0.98 * running + 0.02 * loss.item()
-        if rank == 0 and (sys.stderr.isatty() or time.time() - shown > 30):
+        running = loss.item() if running is None else 0.98 * running + 0.02 * loss.item()
+        if sys.stderr.isatty() or time.time() - shown > 30:
             shown, done = time.time(), int(30 * progress)
-            speed = options.workers * options.batch * (step - first) / (time.time() - begun)
+            speed = options.batch * (step + 1 - first) / (time.time() - begun)
             end = "\r" if sys.stderr.isatty() else "\n"
             bar = "#" * done + "." * (30 - done)
             text = f"[{bar}] {100 * progress:3.0f}% step {step} loss {running:.3f} {speed:.1f} pictures/s"
             print(text, end=end, file=sys.stderr)
-    if rank == 0:
-        print(f"\n{path}: {step} steps in {spent / 60:.0f} minutes", file=sys.stderr)
-
-
-def main():
-    options = parse()
-    os.makedirs(options.out, exist_ok=True)
-    meeting = os.path.join(options.out, "workers")
-    if os.path.exists(meeting):
-        os.remove(meeting)  # of a run that was stopped
-    if options.workers == 1:
-        work(0, options)
-    else:
-        torch.multiprocessing.spawn(work, (options,), options.workers)
+    print(f"\n{path}: {step} steps in {spent / 60:.0f} minutes", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -32,7 +32,7 @@ int Builder::material(const Material& m) {
 
 int Builder::wall_paint() {
   Material m;
-  m.a = any_colour(random, random.chance(0.8f) ? 0.15f : 0.5f, 0.2f, 0.85f);
+  m.a = any_colour(random, random.chance(0.8f) ? 0.1f : 0.5f, 0.1f, 0.85f);
   m.b = mix(m.a, any_colour(random, 0.4f, 0.1f, 0.7f), random.uniform(0.05f, 0.5f));
   m.c = m.a * random.uniform(0.3f, 0.8f);
   m.scale = random.uniform(0.2f, 1.5f);

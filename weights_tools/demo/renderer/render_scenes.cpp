@@ -49,12 +49,15 @@ struct Renderer {
     return sum;
   }
 
-  void add(Vec3 eye, Vec3 ray, const Hit& hit, Pixel& pixel) {
+  // One ray of `share` of a pixel; the light is that of the first, as it varies less than what it falls on.
+  void add(Vec3 eye, Vec3 ray, const Hit& hit, float share, bool first, Pixel& pixel) {
     if (hit.primitive < 0) return;
     const Primitive& p = scene.primitives[hit.primitive];
     const Material& m = scene.materials[p.material];
     const Surface s = surface_at(p, eye, ray, hit.t);
     const Vec3 a = albedo(m, s.local, s.axis);
+    pixel.colour += a * share, pixel.extra += a * (m.glow * share), pixel.normal += s.normal;
+    if (!first) return;
     // light from all round, darkened and tinted by what is near
     const Vec3 direction = diffuse(s.normal), start = s.point + s.normal * 2e-3f;
     Vec3 around = scene.ambient;
@@ -64,9 +67,7 @@ struct Renderer {
       const float open = near.t / 1.5f;
       around = scene.ambient * mix(other.a * 0.8f, Vec3{1, 1, 1}, open * open) + other.a * (other.glow * 0.5f);
     }
-    pixel.colour += a, pixel.normal += s.normal;
-    pixel.extra += a * m.glow;
-    pixel.light += around + lit(s, ray, m.gloss, pixel.extra);
+    pixel.light = around + lit(s, ray, m.gloss, pixel.extra);
   }
 };
 
@@ -118,9 +119,8 @@ void render(std::uint64_t seed, int width, int height, int samples, std::vector<
       Pixel p;
       for (int k = 0; k < samples; ++k) {
         const Vec3 ray = ray_at(fx + random.uniform(), fy + random.uniform());
-        renderer.add(camera.eye, ray, tree.nearest(camera.eye, ray), p);
+        renderer.add(camera.eye, ray, tree.nearest(camera.eye, ray), share, k == 0, p);
       }
-      p.colour = p.colour * share, p.light = p.light * share, p.extra = p.extra * share;
       p.normal = unit(p.normal + Vec3{1e-6f, 0, 0});
       // the ray has length 1 along the axis: t is the depth
       p.depth = tree.nearest(camera.eye, ray_at(fx + 0.5f, fy + 0.5f)).t;
@@ -137,7 +137,7 @@ void render(std::uint64_t seed, int width, int height, int samples, std::vector<
   // Exposure: the camera brings a high percentile near white, more or less.
   const std::size_t rank = bright.size() * static_cast<std::size_t>(random.between(70, 97)) / 100;
   std::nth_element(bright.begin(), bright.begin() + static_cast<std::ptrdiff_t>(rank), bright.end());
-  const float exposure = random.uniform(0.45f, 1) / std::max(bright[rank], 1e-3f);
+  const float exposure = random.uniform(0.2f, 0.95f) / std::max(bright[rank], 1e-3f);
   for (const Vec3& c : linear)
     picture.insert(picture.end(), {tone(c.x * exposure), tone(c.y * exposure), tone(c.z * exposure)});
 }

@@ -246,25 +246,26 @@ Scene make_scene(std::uint64_t seed) {
     Builder b{scene, r};
     Room room;
     const float kind = r.uniform();
-    if (kind < 0.12f)
-      room = {r.uniform(0.75f, 1.2f), r.uniform(2.5f, 7), r.uniform(2.2f, 3)};  // a corridor
-    else if (kind < 0.25f)
-      room = {r.uniform(3, 6), r.uniform(3, 6.5f), r.uniform(2.6f, 5)};  // a hall, an open office
+    const bool corridor = kind < 0.08f, hall = !corridor && kind < 0.32f, store = r.chance(0.2f);
+    if (corridor)
+      room = {r.uniform(0.75f, 1.2f), r.uniform(2.5f, 7), r.uniform(2.2f, 3)};
+    else if (hall)  // an open office
+      room = {r.uniform(2.5f, 6), r.uniform(2.5f, 6.5f), r.uniform(2.6f, 5)};
     else
       room = {r.uniform(1.4f, 3), r.uniform(1.6f, 3.5f), r.uniform(2.1f, 3)};
     add_shell(b, room);
     add_ceiling(b, room);
     for (int k = 0; k < 4; ++k)
-      if (r.chance(kind < 0.12f ? 0.25f : 0.65f)) add_wall_furniture(b, wall_stand(room, k), wall_half(room, k));
-    if (kind >= 0.12f)
-      for (int k = kind < 0.25f ? r.between(2, 6) : r.below(3); k > 0; --k) add_island(b, room);
-    for (int k = r.below(6); k > 0; --k)
+      if (r.chance(corridor ? 0.25f : 0.65f)) add_wall_furniture(b, wall_stand(room, k), wall_half(room, k));
+    if (!corridor)
+      for (int k = hall ? r.between(2, 6) : r.below(3); k > 0; --k) add_island(b, room);
+    for (int k = store ? r.between(6, 24) : r.below(6); k > 0; --k)  // a cellar, a workshop: full of things
       add_floor_thing(
           b, {{r.uniform(-0.85f, 0.85f) * room.x, 0, r.uniform(-0.85f, 0.85f) * room.z}, yaw(r.uniform(-pi, pi))});
     if (r.chance(0.3f))
       b.box({}, {r.uniform(-0.4f, 0.4f) * room.x, 0.004f, r.uniform(-0.4f, 0.4f) * room.z},
             {r.uniform(0.4f, 1.2f), 0.004f, r.uniform(0.4f, 1.6f)}, b.cloth(), yaw(r.normal(0, 0.2f)));
-    const float level = r.uniform(0.15f, 0.9f), tint = r.uniform(-0.15f, 0.15f);
+    const float level = store ? r.uniform(0.05f, 0.3f) : r.uniform(0.1f, 0.9f), tint = r.uniform(-0.15f, 0.15f);
     scene.ambient = Vec3{1 + tint, 1, 1 - tint} * level;
     const Tree tree(scene.primitives);
     for (int attempt = 0; attempt < 12; ++attempt) {
