@@ -1,4 +1,4 @@
-// What the three programs share: option parsing by CLI11, one-line errors, exit status, devices, sizes, progress.
+// What all programs share: option parsing by CLI11, one-line errors, exit status, devices, sizes, progress.
 #pragma once
 
 #include <unistd.h>
@@ -88,18 +88,30 @@ inline Engine open_engine(const std::string& model, const EngineOptions& options
   return a_path ? Engine::load(model, options) : Engine::synthetic(model, options);
 }
 
-// One line on stderr that is written over, when stderr is a terminal.
+// [######--------------]
+inline std::string bar(std::int64_t done, std::int64_t total) {
+  constexpr std::int64_t cells = 20;
+  const auto full = static_cast<std::size_t>(total > 0 ? std::clamp<std::int64_t>(cells * done / total, 0, cells) : 0);
+  return "[" + std::string(full, '#') + std::string(cells - full, '-') + "]";
+}
+
+// One line on stderr that is written over, when stderr is a terminal. It keeps an address of its own of that terminal:
+// readers of pictures borrow stderr (samples/complaints.hpp).
 class Progress {
  public:
   void show(const std::string& text) {
-    if (terminal_) std::fprintf(stderr, "\r\033[K%s", text.c_str()), std::fflush(stderr), shown_ = true;
+    if (terminal_ >= 0) dprintf(terminal_, "\r\033[K%s", text.c_str()), shown_ = true;
   }
+  Progress() = default;
+  Progress(const Progress&) = delete;
+  Progress& operator=(const Progress&) = delete;
   ~Progress() {
-    if (shown_) std::fprintf(stderr, "\r\033[K");
+    if (shown_) show("");
+    if (terminal_ >= 0) close(terminal_);
   }
 
  private:
-  bool terminal_ = isatty(STDERR_FILENO);
+  int terminal_ = isatty(STDERR_FILENO) ? dup(STDERR_FILENO) : -1;
   bool shown_ = false;
 };
 
