@@ -1,6 +1,8 @@
 #include "engine/program.hpp"
 
 #include <algorithm>
+#include <limits>
+#include <utility>
 
 #include "fathom/error.hpp"
 
@@ -10,15 +12,68 @@ namespace {
 
 Operand operand(const Graph& graph, const Layout& layout, Value v) {
   const ValueInfo& info = graph[v];
-  return {v.id, info.constant ? info.desc : layout.values[static_cast<std::size_t>(v.id)].desc, info.name, info.constant};
+  return {v.id, info.constant ? info.desc : layout.values[static_cast<std::size_t>(v.id)].desc, info.name,
+          info.constant};
 }
 
 void check_budget(const Graph& graph, std::int64_t needed_bytes, std::int64_t budget_bytes) {
   if (needed_bytes <= budget_bytes) return;
   const Desc& in = graph[graph.inputs.at(0)].desc;
-  throw Error(ErrorKind::memory, "running at " + std::to_string(in.w()) + "x" + std::to_string(in.h()) + ", batch " + std::to_string(in.n()) +
-                                     ", needs at least " + std::to_string(needed_bytes) + " bytes of memory, over the budget of " +
-                                     std::to_string(budget_bytes) + ": choose a smaller size or batch, or raise the budget");
+  throw Error(ErrorKind::memory, "running at " + std::to_string(in.w()) + "x" + std::to_string(in.h()) + ", batch " +
+                                     std::to_string(in.n()) + ", needs at least " + std::to_string(needed_bytes) +
+                                     " bytes of memory, over the budget of " + std::to_string(budget_bytes) +
+                                     ": choose a smaller size or batch, or raise the budget");
+}
+
+// A fused graph made ready for the device, all but its place in memory.
+struct Prepared {
+  Graph graph;
+  Layout layout;
+  std::vector<Step> steps;
+  std::vector<int> node;                // of each step
+  std::vector<std::int64_t> workspace;  // by node
+  std::int64_t bound_bytes = 0;         // of the arena
+
+  Prepared(Graph fused, Backend& backend, std::int64_t budget_bytes) {
+    const StorageRules rules = backend.rules();
+    graph = order_for_memory(backend.choose_types(finish_outputs(std::move(fused))), rules);
+    layout = fathom::layout(graph, rules);
+    std::vector<Lifetime> buffers = lifetimes(graph, layout);
+    check_budget(graph, lower_bound(buffers), budget_bytes);
+    workspace.resize(graph.nodes.size());
+    for (std::size_t k = 0; k < graph.nodes.size(); ++k) {
+      if (layout.skipped[k]) continue;
+      const Node& n = graph.nodes[k];
+      NodeIo io{.name = n.name, .out = operand(graph, layout, n.out[0]), .in_place = layout.in_place[k]};
+      for (Value v : n.in) io.in.push_back(operand(graph, layout, v));
+      steps.push_back(backend.prepare(n.op, io));
+      node.push_back(static_cast<int>(k));
+      workspace[k] = steps.back().workspace_bytes;
+      buffers.push_back({static_cast<int>(k), static_cast<int>(k), workspace[k]});
+    }
+    bound_bytes = lower_bound(buffers);
+  }
+};
+
+// Sums are begun early where that needs less memory. What is packed for the others is a few channels of weights.
+Prepared split_and_prepare(const Graph& fused, Backend& backend, std::int64_t budget_bytes) {
+  const Graph split = split_sources(fused);
+  Prepared best(split, backend, budget_bytes);
+  std::vector<std::string> parted, whole;
+  for (const Node& node : fused.nodes)
+    for (const Node& n : split.nodes)
+      if (n.name == node.name + ".early") parted.push_back(node.name);
+  for (const bool must_lower : {true, false})  // first whatever costs memory, then whatever gains none
+    for (const std::string& name : parted) {
+      if (std::find(whole.begin(), whole.end(), name) != whole.end()) continue;
+      whole.push_back(name);
+      Prepared fewer(split_sources(fused, whole), backend, std::numeric_limits<std::int64_t>::max());
+      if (fewer.bound_bytes < best.bound_bytes + !must_lower)
+        best = std::move(fewer);
+      else
+        whole.pop_back();
+    }
+  return best;
 }
 
 }  // namespace
@@ -47,24 +102,14 @@ Program compile(Graph graph, Backend& backend, const CompileOptions& options) {
   for (const Output& o : graph.outputs) program.outputs.push_back(graph[o.value].desc);
   Fusions fusions = backend.fusions();
   fusions.products = fusions.products && options.low_products;
+  const bool split = options.fuse && std::exchange(fusions.split, false);
   if (options.fuse) graph = fuse(std::move(graph), fusions);
-  graph = backend.choose_types(finish_outputs(std::move(graph)));
-  const StorageRules rules = backend.rules();
-  graph = order_for_memory(graph, rules);
-  program.layout = layout(graph, rules);
-  check_budget(graph, lower_bound(lifetimes(graph, program.layout)), options.budget_bytes);
-
-  std::vector<std::int64_t> workspace(graph.nodes.size());
-  for (std::size_t k = 0; k < graph.nodes.size(); ++k) {
-    if (program.layout.skipped[k]) continue;
-    const Node& node = graph.nodes[k];
-    NodeIo io{.name = node.name, .out = operand(graph, program.layout, node.out[0]), .in_place = program.layout.in_place[k]};
-    for (Value v : node.in) io.in.push_back(operand(graph, program.layout, v));
-    program.steps.push_back(backend.prepare(node.op, io));
-    program.node.push_back(static_cast<int>(k));
-    workspace[k] = program.steps.back().workspace_bytes;
-  }
-  program.memory = plan(graph, program.layout, workspace);
+  Prepared ready = split ? split_and_prepare(graph, backend, options.budget_bytes)
+                         : Prepared(std::move(graph), backend, options.budget_bytes);
+  program.layout = std::move(ready.layout), program.steps = std::move(ready.steps),
+  program.node = std::move(ready.node);
+  graph = std::move(ready.graph);
+  program.memory = plan(graph, program.layout, ready.workspace);
   check_budget(graph, program.memory.arena_bytes, options.budget_bytes);
   for (ValueInfo& info : graph.values)  // what backends packed is all that stays
     if (info.constant) info.constant = std::make_shared<Constant>(Constant{info.desc, nullptr});
@@ -86,19 +131,21 @@ void Binding::check(std::span<const void* const> inputs, std::span<float* const>
   const Graph& graph = program_->graph;
   if (inputs.size() != graph.inputs.size() || outputs.size() != graph.outputs.size())
     throw Error(ErrorKind::usage, "the network takes " + std::to_string(graph.inputs.size()) + " inputs and gives " +
-                                      std::to_string(graph.outputs.size()) + " outputs, got " + std::to_string(inputs.size()) +
-                                      " and " + std::to_string(outputs.size()));
+                                      std::to_string(graph.outputs.size()) + " outputs, got " +
+                                      std::to_string(inputs.size()) + " and " + std::to_string(outputs.size()));
   const auto check_pointer = [&](const void* p, const std::string& what, bool photograph) {
     if (!p) throw Error(ErrorKind::usage, "the pointer to the " + what + " is null");
     if (!photograph && reinterpret_cast<std::uintptr_t>(p) % static_cast<std::uintptr_t>(options_.alignment))
-      throw Error(ErrorKind::usage, "the pointer to the " + what + " must be a multiple of " + std::to_string(options_.alignment) +
+      throw Error(ErrorKind::usage, "the pointer to the " + what + " must be a multiple of " +
+                                        std::to_string(options_.alignment) +
                                         " on this device, as those of cudaMalloc are");
   };
   for (std::size_t k = 0; k < inputs.size(); ++k) {
     const ValueInfo& in = graph[graph.inputs[k]];
     check_pointer(inputs[k], "input '" + in.name + "'", in.desc.dtype == DType::u8);
   }
-  for (std::size_t k = 0; k < outputs.size(); ++k) check_pointer(outputs[k], "output '" + graph.outputs[k].name + "'", false);
+  for (std::size_t k = 0; k < outputs.size(); ++k)
+    check_pointer(outputs[k], "output '" + graph.outputs[k].name + "'", false);
 }
 
 void Binding::enqueue(void* stream) const {
@@ -120,8 +167,10 @@ void Binding::run(std::span<const void* const> inputs, std::span<float* const> o
   const Graph& graph = program_->graph;
   std::vector<const void*> addresses(inputs.begin(), inputs.end());
   addresses.insert(addresses.end(), outputs.begin(), outputs.end());
-  for (std::size_t k = 0; k < inputs.size(); ++k) data_[static_cast<std::size_t>(graph.inputs[k].id)] = const_cast<void*>(inputs[k]);
-  for (std::size_t k = 0; k < outputs.size(); ++k) data_[static_cast<std::size_t>(graph.outputs[k].value.id)] = outputs[k];
+  for (std::size_t k = 0; k < inputs.size(); ++k)
+    data_[static_cast<std::size_t>(graph.inputs[k].id)] = const_cast<void*>(inputs[k]);
+  for (std::size_t k = 0; k < outputs.size(); ++k)
+    data_[static_cast<std::size_t>(graph.outputs[k].value.id)] = outputs[k];
   if (recorder_)
     recorder_->run([this](void* s) { enqueue(s); }, addresses, stream);
   else

@@ -40,8 +40,9 @@ Graph merge_prologue(Graph graph);
 Graph merge_epilogue(Graph graph, const Fusions& fusions = {});
 // 4. resize, concat -> conv: the convolution gathers its sources; neither the enlarged nor the joined map is stored.
 Graph gather_sources(Graph graph);
-// 6. A convolution of few output channels over several sources, in two parts: what is known early is added up early.
-Graph split_sources(Graph graph);
+// 6. A convolution of few output channels over several sources, in two parts: what is known early is added up early, by
+// a node with ".early" behind its name. Those named in `whole` stay as they are.
+Graph split_sources(Graph graph, const std::vector<std::string>& whole = {});
 // 7b. linear(linear) = one; mean -> linear -> linear is a ChannelGate.
 Graph merge_channel_gates(Graph graph);
 // 7. mean(1x1 conv) = 1x1 conv(mean), so that a gate need not wait for the map that it gates.

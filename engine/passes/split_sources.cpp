@@ -29,7 +29,8 @@ Numbers channels_of(const Numbers& weight, const std::vector<Range>& ranges) {
 
 class Splitter {
  public:
-  explicit Splitter(Graph graph) : graph_(std::move(graph)), structure_(graph_), after_(graph_.nodes.size()) {}
+  Splitter(Graph graph, const std::vector<std::string>& whole)
+      : graph_(std::move(graph)), structure_(graph_), whole_(whole), after_(graph_.nodes.size()) {}
 
   Graph split() {
     for (std::size_t k = 0; k < graph_.nodes.size(); ++k) split_node(static_cast<int>(k));
@@ -54,8 +55,10 @@ class Splitter {
   void split_node(int index) {
     Node& node = graph_.nodes[static_cast<std::size_t>(index)];
     const auto* conv = std::get_if<Conv2d>(&node.op);
-    if (!conv || conv->sources.size() < 2 || conv->residual || conv->gate || conv->affine || conv->output_gate ||
-        conv->shuffle != 1 || conv->groups != 1 || conv->low_products || !(conv->input_activation == Activation{}))
+    const bool added_twice = conv && conv->residual && conv->addend.mode != ResizeMode::none;
+    if (!conv || conv->sources.size() < 2 || added_twice || conv->gate || conv->affine || conv->output_gate ||
+        conv->shuffle != 1 || conv->groups != 1 || conv->low_products || !(conv->input_activation == Activation{}) ||
+        std::find(whole_.begin(), whole_.end(), node.name) != whole_.end())
       return;
     const auto role = conv->inputs(std::span<const Value>(node.in));
     const ValueInfo weight = graph_[role.weight];
@@ -89,7 +92,7 @@ class Splitter {
       return std::pair{op, in};
     };
     Conv2d plain = *conv;
-    plain.bias = false, plain.addend = {}, plain.activation = {};
+    plain.bias = false, plain.residual = false, plain.addend = {}, plain.activation = {};
     auto [early_op, early_in] = part(early, early_channels, plain, "early");
     graph_.values.push_back({node.name + ".early", sum, nullptr});
     const Value early_sum{static_cast<int>(graph_.values.size()) - 1};
@@ -98,7 +101,10 @@ class Splitter {
     auto [op, in] = part(late, late_channels, *conv, "late");
     op.residual = true;
     in.insert(in.end() - 1, early_sum);
-    if (role.addend) in.insert(in.end() - 1, *role.addend);
+    if (role.residual)  // a map enlarged to its own size is itself
+      op.addend = {.mode = ResizeMode::bilinear, .size = {static_cast<int>(sum.h()), static_cast<int>(sum.w())}};
+    for (const Value* added : {role.residual, role.addend})
+      if (added) in.insert(in.end() - 1, *added);
     if (role.bias) in.push_back(*role.bias);
     Node& now = graph_.nodes[static_cast<std::size_t>(index)];
     now.op = op, now.in = in;
@@ -106,11 +112,14 @@ class Splitter {
 
   Graph graph_;
   Structure structure_;
+  const std::vector<std::string>& whole_;
   std::vector<std::vector<Node>> after_;  // nodes to stand behind each node
 };
 
 }  // namespace
 
-Graph split_sources(Graph graph) { return Splitter(std::move(graph)).split(); }
+Graph split_sources(Graph graph, const std::vector<std::string>& whole) {
+  return Splitter(std::move(graph), whole).split();
+}
 
 }  // namespace fathom
