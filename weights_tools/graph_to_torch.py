@@ -291,12 +291,15 @@ class GraphModule(torch.nn.Module):
         ]
         self.eval()
 
+    def dtype(self):
+        return next((buffer.dtype for buffer in self.buffers()), torch.float32)
+
     def forward(self, *images):
         values = {}
         for entry, image in zip(self.inputs, images):
             picture = entry.get("dtype") == "u8"  # its name stands for the normalised picture
             values[entry["name"]] = (
-                normalise(image, entry.get("mean", [0]), entry.get("std", [1])) if picture else image
+                normalise(image, entry.get("mean", [0]), entry.get("std", [1])).to(self.dtype()) if picture else image
             )
         for node, finished in zip(self.nodes, self.finished):
             sources, result = node.source

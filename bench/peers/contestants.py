@@ -1,0 +1,156 @@
+"""The ways that PyTorch and ONNX Runtime run a graph: each gives a function of nothing that does one run.
+
+All start from the u8 pictures and compute the primary output. On the CPU: PyTorch eager, TorchScript frozen and
+optimized, torch.compile, each in both memory layouts; ONNX Runtime on what torch.onnx exports. On a GPU: PyTorch eager
+and torch.compile(max-autotune), which replays CUDA graphs, in float32 and in halves; pictures lie on the device.
+"""
+
+import dataclasses
+import inspect
+import os
+import warnings
+
+import numpy as np
+import torch
+
+import graph_to_torch
+
+try:
+    import onnx  # noqa: F401  torch.onnx needs it
+    import onnxruntime
+except ImportError:
+    onnxruntime = None
+
+OPSET = 17
+LAYOUTS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
+
+
+@dataclasses.dataclass
+class Task:
+    """What is to be run: a graph of one output, its weights, and pictures, u8 (N, C, H, W) on the host."""
+
+    graph: dict
+    weights: dict
+    images: list
+    device: str = "cpu"
+    precision: str = "fp32"
+    threads: int = 2
+
+    def module(self, layout):
+        dtype = torch.float16 if self.precision == "fp16" else torch.float32
+        module = graph_to_torch.GraphModule(self.graph, self.weights).to(self.device, dtype, memory_format=layout)
+        return module, [image.contiguous(memory_format=layout).to(self.device) for image in self.images]
+
+
+@dataclasses.dataclass
+class Contestant:
+    name: str
+    kind: str  # eager, compiled
+    prepare: object  # Task -> a function of nothing, which gives the output
+
+
+def eager(layout):
+    def prepare(task):
+        module, images = task.module(layout)
+        return lambda: module(*images)[0]
+
+    return prepare
+
+
+def frozen(layout, optimize):
+    def prepare(task):
+        module, images = task.module(layout)
+        run = torch.jit.freeze(torch.jit.trace(module, tuple(images), check_trace=False))
+        run = torch.jit.optimize_for_inference(run) if optimize else run
+        return lambda: run(*images)[0]
+
+    return prepare
+
+
+def compiled(layout, **options):
+    def prepare(task):
+        torch._dynamo.reset()  # what was compiled for another network is no use
+        module, images = task.module(layout)
+        run = torch.compile(module, **options)
+        return lambda: run(*images)[0]
+
+    return prepare
+
+
+def onnx_bytes(module, images, names):
+    """The module as ONNX. The exporter by tracing: it keeps the sizes fixed, as our plan does."""
+    import io
+
+    by_tracing = {"dynamo": False} if "dynamo" in inspect.signature(torch.onnx.export).parameters else {}
+    file = io.BytesIO()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            module, tuple(images), file, opset_version=OPSET, input_names=names, output_names=["output"], **by_tracing
+        )
+    return file.getvalue()
+
+
+def onnx_runtime(task):
+    module, images = task.module(torch.contiguous_format)
+    names = [entry["name"] for entry in task.graph["inputs"]]
+    settings = onnxruntime.SessionOptions()
+    settings.intra_op_num_threads, settings.inter_op_num_threads = task.threads, 1
+    settings.log_severity_level = 3
+    session = onnxruntime.InferenceSession(
+        onnx_bytes(module, images, names), settings, providers=["CPUExecutionProvider"]
+    )
+    known = {entry.name for entry in session.get_inputs()}
+    given = {name: np.ascontiguousarray(image.numpy()) for name, image in zip(names, images) if name in known}
+    return lambda: session.run(None, given)[0]
+
+
+def contestants(device, skip=()):
+    """Those that this machine has, in the order of trying, and {name: why} of those it lacks."""
+    found, lacking = [], {}
+    for name, layout in LAYOUTS.items():
+        found.append(Contestant(f"eager {name}", "eager", eager(layout)))
+        if device == "cpu":
+            found.append(Contestant(f"frozen {name}", "compiled", frozen(layout, optimize=False)))
+            found.append(Contestant(f"optimized {name}", "compiled", frozen(layout, optimize=True)))
+        if not hasattr(torch, "compile"):
+            lacking["compile"] = f"PyTorch {torch.__version__} has no torch.compile"
+        elif device == "cpu":
+            found.append(Contestant(f"compile {name}", "compiled", compiled(layout)))
+        else:
+            found.append(Contestant(f"max-autotune {name}", "compiled", compiled(layout, mode="max-autotune")))
+    if device == "cpu" and onnxruntime:
+        found.append(Contestant("onnxruntime", "compiled", onnx_runtime))
+    elif device == "cpu":
+        lacking["onnxruntime"] = "Python has no onnx or no onnxruntime"
+    for contestant in [c for c in found if any(c.name.startswith(word) for word in skip)]:
+        found.remove(contestant)
+        lacking[contestant.name] = "left out by --skip"
+    return found, lacking
+
+
+def as_numpy(output):
+    return output.float().cpu().numpy() if isinstance(output, torch.Tensor) else output
+
+
+def loaded(library):
+    with open("/proc/self/maps", encoding="utf-8") as file:
+        return any(library in line for line in file)
+
+
+def blas():
+    """PyTorch's BLAS; empty where it is the reference one, which is no fair peer."""
+    torch.mm(torch.ones(64, 64), torch.ones(64, 64))
+    return "mkl" if torch.backends.mkl.is_available() else "openblas" if loaded("openblas") else ""
+
+
+def versions():
+    return {"torch": torch.__version__, "onnxruntime": onnxruntime.__version__ if onnxruntime else None}
+
+
+def device_name(device):
+    if device == "cuda":
+        return torch.cuda.get_device_name()
+    with open("/proc/cpuinfo", encoding="utf-8") as file:
+        names = [line.split(":", 1)[1].strip() for line in file if line.startswith("model name")]
+    return names[0] if names else os.uname().machine
