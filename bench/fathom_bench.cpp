@@ -147,7 +147,7 @@ void fps(const FpsFlags& flags, Json json) {
   for (const std::string& model : flags.models) {
     EngineOptions options = batches.raise_budget(flags.engine.options());
     options.fuse = !flags.unfused;
-    const Engine engine = cli::open_engine(model, options);
+    const Engine engine = cli::open_engine(model, options, flags.engine.verbose);
     Curve& curve = plot.curves.emplace_back(Curve{engine.network(), {}});
     for (const int batch : batches.of(engine, json)) {
       Frame frame = engine.frame();
@@ -222,7 +222,7 @@ void memory(const MemoryFlags& flags, Json json) {
   for (const std::string& model : models) {
     EngineOptions options = batches.raise_budget(flags.engine.options());
     options.plan_only = !flags.resident;  // needs no GPU
-    const Engine engine = cli::open_engine(model, options);
+    const Engine engine = cli::open_engine(model, options, flags.engine.verbose);
     for (const int batch : batches.of(engine, json)) {
       Frame frame = engine.frame();
       frame.batch = batch;
@@ -315,7 +315,7 @@ void accuracy(const AccuracyFlags& flags, Json json) {
   std::optional<Engine> engine;
   std::optional<Session> session;
   if (!flags.model.empty()) {
-    engine = cli::open_engine(flags.model, flags.engine.options());
+    engine = cli::open_engine(flags.model, flags.engine.options(), flags.engine.verbose);
     session = engine->session();
     options.prediction =
         engine->outputs(engine->frame()).at(0).kind == "disparity" ? PredictionKind::disparity : PredictionKind::depth;

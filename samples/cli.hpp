@@ -44,26 +44,38 @@ inline std::string a_size(const std::string& text) {
 
 inline std::string size_text(int width, int height) { return std::to_string(width) + "x" + std::to_string(height); }
 
-// --device, --precision, --threads and --budget, as every program that runs a network has them.
+// --device, --precision, --threads, --verbose and --budget, as every program that runs a network has them.
 struct EngineFlags {
   std::string device = "auto", precision = "fp32", size;
   int threads = 0;
   double budget_gib = 8;
+  bool verbose = false;
 
   void add_to(CLI::App& app, bool with_size) {
-    app.add_option("--device", device, "auto, cpu, cuda or reference")
-        ->check(CLI::IsMember({"auto", "cpu", "cuda", "reference"}));
-    app.add_option("--precision", precision, "fp32, tf32 or fp16 (the last two on a GPU)")
-        ->check(CLI::IsMember({"fp32", "tf32", "fp16"}));
-    app.add_option("--threads", threads, "CPU threads, 0: all cores")->check(CLI::Range(0, 1024));
+    app.add_option("--device", device,
+                   "auto takes a GPU if there is one; reference is slow, and what all are held against")
+        ->check(CLI::IsMember({"auto", "cpu", "cuda", "reference"}))
+        ->type_name("NAME");
+    app.add_option("--precision", precision, "of the arithmetic; tf32 and fp16 on a GPU alone")
+        ->check(CLI::IsMember({"fp32", "tf32", "fp16"}))
+        ->type_name("NAME");
+    app.add_option("--threads", threads, "of the CPU; 0: as many as there are cores")
+        ->check(CLI::Range(0, 1024))
+        ->type_name("N");
+    app.add_flag("--verbose", verbose, "also say why there is no GPU, where --device auto found none");
     add_budget(app);
     if (with_size) add_size(app);
   }
   void add_budget(CLI::App& app) {
-    app.add_option("--budget", budget_gib, "refuse models and plans that need more GiB")->check(above_zero);
+    app.add_option("--budget", budget_gib, "refuse models and plans that need more memory than this")
+        ->check(above_zero)
+        ->type_name("GIB")
+        ->capture_default_str();
   }
   void add_size(CLI::App& app) {
-    app.add_option("--size", size, "WxH that the network runs at, instead of the model's own")->check(a_size);
+    app.add_option("--size", size, "that the network runs at, instead of the model's own: 640x192")
+        ->check(a_size)
+        ->type_name("WxH");
   }
 
   EngineOptions options() const {
@@ -82,10 +94,12 @@ struct EngineFlags {
 };
 
 // An engine from a model file, or with synthetic weights where the argument is the name of an architecture and no file.
-inline Engine open_engine(const std::string& model, const EngineOptions& options) {
+inline Engine open_engine(const std::string& model, const EngineOptions& options, bool verbose) {
   const bool a_path =
       model.find('/') != std::string::npos || model.find('.') != std::string::npos || std::filesystem::exists(model);
-  return a_path ? Engine::load(model, options) : Engine::synthetic(model, options);
+  Engine engine = a_path ? Engine::load(model, options) : Engine::synthetic(model, options);
+  if (verbose && !engine.why_not_gpu().empty()) std::fprintf(stderr, "%s\n", engine.why_not_gpu().c_str());
+  return engine;
 }
 
 // [######--------------]

@@ -25,27 +25,23 @@ inline std::optional<DisplayRange> parse_range(const std::string& text) {
 struct DepthFlags {
   cli::EngineFlags engine;
   std::string model = "lite_hr_depth", colours = "magma", range;
-  bool verbose = false;
 
   void add_to(CLI::App& app) {
     app.add_option("--model", model, "a model file, or the name of a network to run with synthetic weights")
-        ->capture_default_str();
-    app.add_option("--colormap", colours, "magma, viridis, turbo or grey")->capture_default_str();
+        ->capture_default_str()
+        ->type_name("F");
+    app.add_option("--colormap", colours, "magma, viridis, turbo or grey")->capture_default_str()->type_name("NAME");
     app.add_option("--range", range,
-                   "LOW:HIGH, the depths that get the brightest and the darkest colour, in metres where the network "
+                   "the depths that get the brightest and the darkest colour, in metres where the network "
                    "gives metres; otherwise they are found in the picture")
         ->check([](const std::string& text) {
           return parse_range(text) ? "" : "a range is LOW:HIGH, as in 0.5:10, not '" + text + "'";
-        });
-    app.add_flag("--verbose", verbose, "also say why there is no GPU, where --device auto found none");
+        })
+        ->type_name("LOW:HIGH");
     engine.add_to(app, true);
   }
 
-  Engine open() const {
-    Engine opened = cli::open_engine(model, engine.options());
-    if (verbose && !opened.why_not_gpu().empty()) std::fprintf(stderr, "%s\n", opened.why_not_gpu().c_str());
-    return opened;
-  }
+  Engine open() const { return cli::open_engine(model, engine.options(), engine.verbose); }
 };
 
 inline void say_if_synthetic(const Engine& engine) {

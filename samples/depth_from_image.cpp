@@ -24,6 +24,8 @@ void work(const Flags& flags) {
   for (const std::string& path : {flags.out, flags.both, flags.raw16}) check_output(path, {".png"}, kinds);
   check_output(flags.raw, {".pfm"}, kinds), check_output(flags.points, {".ply"}, kinds);
   const Colormap colours = colormap(flags.depth.colours);
+  if (std::filesystem::is_directory(flags.photo))
+    throw Error(ErrorKind::file, flags.photo + " is a folder: depth_from_video is for folders of pictures");
   progress.show("reading " + flags.photo);
   const Image photo = read_picture(flags.photo);
   const Image right = flags.right.empty() ? Image() : read_picture(flags.right);
@@ -46,7 +48,7 @@ void work(const Flags& flags) {
   }
   if (!flags.raw16.empty()) {
     const DepthPlane plane = depth_plane(depth);
-    write_png(flags.raw16, plane.plane);
+    write_png(flags.raw16, plane.plane, plane.text);
     notes += flags.raw16 + ": " + plane.text + "\n";
   }
   if (!flags.points.empty()) {
@@ -64,20 +66,27 @@ void work(const Flags& flags) {
 int main(int argc, char** argv) {
   CLI::App app{"A photograph in, a depth picture out: near is bright.", "depth_from_image"};
   Flags flags;
-  app.add_option("PHOTO", flags.photo, "any picture that OpenCV reads")->required();
-  app.add_option("-o,--output", flags.out, "the depth picture, PNG")->capture_default_str();
-  app.add_option("--right", flags.right, "the right photograph, for stereo networks");
-  app.add_option("--raw", flags.raw, "also the values themselves: " + pfm_values());
-  app.add_option("--raw16", flags.raw16, "also the values in 16 bits: " + png16_values("where the farthest is 65535"));
-  app.add_option("--points", flags.points, "also a point cloud in the photograph's colours: PLY");
+  app.add_option("PHOTO", flags.photo, "any picture that OpenCV reads")->required()->type_name("");
+  app.add_option("-o,--output", flags.out, "the depth picture: PNG")->capture_default_str()->type_name("FILE");
+  app.add_option("--right", flags.right, "the right photograph, for stereo networks")->type_name("FILE");
+  app.add_option("--side-by-side", flags.both, "also photograph and depth in one picture: PNG")->type_name("FILE");
+  app.add_option("--raw", flags.raw, "also the values: " + pfm_values())->type_name("FILE");
+  app.add_option("--raw16", flags.raw16, "also the values: " + png16_values("where the farthest is 65535"))
+      ->type_name("FILE");
+  app.add_option(
+         "--points", flags.points,
+         "also a point cloud in the photograph's colours: PLY, in the unit of --raw, x to the right, y up, seen "
+         "from the origin along -z")
+      ->type_name("FILE");
   auto* focal =
       app.add_option("--focal", flags.camera.focal_pixels, "focal length in pixels of the photograph, for --points")
-          ->check(cli::above_zero);
-  app.add_option("--fov", flags.camera.horizontal_view_degrees, "instead: horizontal field of view in degrees")
+          ->check(cli::above_zero)
+          ->type_name("N");
+  app.add_option("--fov", flags.camera.horizontal_view_degrees, "instead: horizontal field of view")
       ->check(CLI::Range(1., 179.))
+      ->type_name("DEGREES")
       ->capture_default_str()
       ->excludes(focal);
-  app.add_option("--side-by-side", flags.both, "also photograph and depth in one picture: PNG");
   flags.depth.add_to(app);
   return cli::run(app, argc, argv, [&] { work(flags); });
 }

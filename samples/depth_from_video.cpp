@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "samples/depth_flags.hpp"
+#include "samples/pace.hpp"
 #include "samples/pfm.hpp"
 #include "samples/picture.hpp"
 #include "samples/stable_range.hpp"
@@ -49,20 +50,17 @@ class Writer {
         colours_(colormap(flags.depth.colours)),
         fixed_range_(parse_range(flags.depth.range)),
         live_(reader.live),
-        fps_(flags.fps > 0 ? flags.fps : reader.fps) {}
+        fps_(flags.fps > 0 ? flags.fps : reader.fps),
+        pace_(fps_) {}
 
   void write(const VideoFrame& frame) {
     const Image picture =
         depth_picture(frame.depth, colours_, fixed_range_ ? *fixed_range_ : range_.follow(frame.depth, step(frame)));
     if (frames == 0) begin(frame);
     if (video_) {
-      // A camera gives frames when it can; in the video each is shown for as long as it was the newest.
-      const std::int64_t place = live_ ? std::llround(frame.seconds * fps_) : frames;
-      for (; shown_ < place; ++shown_) video_->write_again();
-      if (shown_ == place) {
-        flags_.both ? video_->write({frame.photo, picture}) : video_->write({picture});
-        ++shown_;
-      }
+      const Pace::Turn turn = live_ ? pace_.next(frame.seconds) : Pace::Turn{0, true};
+      for (std::int64_t i = 0; i < turn.again; ++i) video_->write_again();
+      if (turn.shown) flags_.both ? video_->write({frame.photo, picture}) : video_->write({picture});
     }
     if (!flags_.pictures.empty())
       write_png(file(flags_.pictures, frame, ".png"), flags_.both ? side_by_side(frame.photo, picture) : picture);
@@ -124,9 +122,10 @@ class Writer {
   const std::optional<DisplayRange> fixed_range_;
   const bool live_;
   const double fps_;
+  Pace pace_;
   StableRange range_;
   std::optional<VideoFile> video_;
-  std::int64_t shown_ = 0, clipped_ = 0;  // frames in the video; frames with pixels beyond 16 bits
+  std::int64_t clipped_ = 0;  // frames with pixels beyond 16 bits
   double last_seconds_ = 0, per_unit_ = 0;
   std::string plane_text_;
 };
@@ -231,13 +230,14 @@ void work(Flags flags) {
                Writer::many(writer.frames, "frame").c_str(), writer.unit_.c_str(), engine.network().c_str(),
                engine.device().c_str(), frames / all_s, frames / network_s);
   say_if_synthetic(engine);
-  const std::string so_far = reader->announced > 0
-                                 ? std::to_string(writer.frames) + " of " + Writer::many(reader->announced, "frame")
-                                 : Writer::many(writer.frames, "frame");
-  if (interrupted && !reader->live) throw Error(ErrorKind::usage, "interrupted: what is written has " + so_far);
+  const auto so_far = [&](std::int64_t of) {
+    return of > 0 ? std::to_string(writer.frames) + " of " + Writer::many(of, "frame")
+                  : Writer::many(writer.frames, "frame");
+  };
+  if (interrupted && !reader->live) throw Error(ErrorKind::usage, "interrupted: what is written has " + so_far(total));
   if (read_to_the_end && writer.frames < reader->announced) {
     if (is_cut_off(flags.input))
-      throw Error(ErrorKind::file, flags.input + " is cut off: what is written has " + so_far + " that it announces");
+      throw Error(ErrorKind::file, flags.input + " is cut off: what is written has " + so_far(reader->announced));
     std::fprintf(stderr, "%s announces %lld frames; %lld could be read.\n", flags.input.c_str(),
                  static_cast<long long>(reader->announced), static_cast<long long>(writer.frames));
   }
@@ -249,22 +249,26 @@ int main(int argc, char** argv) {
   CLI::App app{"A video, a camera or a folder of pictures in, a depth video out: near is bright.", "depth_from_video"};
   Flags flags;
   app.add_option("INPUT", flags.input,
-                 "a video file, a folder of pictures (in the order of their names), or the number of a camera (0); "
-                 "Ctrl-C ends it, and what was seen until then is written")
-      ->required();
-  app.add_option(
-      "-o,--output", flags.out,
-      "the depth video: .mp4, .mkv (H.264) or .avi (Motion JPEG); depth.mp4 unless something else is asked for");
+                 "a video file, a folder of pictures (in the order of their names), or the number of a camera (0)")
+      ->required()
+      ->type_name("");
+  app.add_option("-o,--output", flags.out,
+                 "the depth video: .mp4 or .mkv (H.264), or .avi (Motion JPEG: larger, and faster to write); depth.mp4 "
+                 "where nothing else is asked for")
+      ->type_name("FILE");
   app.add_flag("--side-by-side", flags.both, "show photograph and depth beside each other");
-  app.add_option("--pictures", flags.pictures, "also a depth picture of every frame: a folder, of PNG");
-  app.add_option("--raw", flags.raw, "also the values themselves: a folder, of " + pfm_values());
-  app.add_option(
-      "--raw16", flags.raw16,
-      "also the values in 16 bits: a folder, of " + png16_values("where the farthest of the first frame is 32768"));
+  app.add_option("--pictures", flags.pictures, "also a depth picture of every frame: a folder, of PNG")
+      ->type_name("DIR");
+  app.add_option("--raw", flags.raw, "also the values of every frame: a folder, of " + pfm_values())->type_name("DIR");
+  app.add_option("--raw16", flags.raw16,
+                 "also the values of every frame: a folder, of " +
+                     png16_values("where the farthest of the first frame is 32768"))
+      ->type_name("DIR");
   app.add_option("--fps", flags.fps, "frames a second, instead of the input's own (a folder has 25)")
-      ->check(cli::above_zero);
-  app.add_option("--count", flags.count, "stop after so many frames")
-      ->check(CLI::Range(std::int64_t{1}, std::int64_t{1} << 40));
+      ->check(cli::above_zero)
+      ->type_name("N");
+  app.add_option("--count", flags.count, "stop after so many frames")->check(cli::above_zero)->type_name("N");
   flags.depth.add_to(app);
+  app.footer("Ctrl-C ends the input; what was seen until then becomes a whole video.");
   return cli::run(app, argc, argv, [&] { work(flags); });
 }

@@ -109,7 +109,7 @@ void inspect(const InspectFlags& flags) {
   EngineOptions options = flags.engine.options();
   options.fuse = !flags.unfused, options.low_products = !flags.direct;
   options.plan_only = true;  // nothing runs here
-  const Engine engine = cli::open_engine(flags.model, options);
+  const Engine engine = cli::open_engine(flags.model, options, flags.engine.verbose);
   Frame frame = engine.frame();
   frame.batch = flags.batch;
   const std::vector<std::string> outputs = output_names(engine, frame, flags.outputs);
@@ -389,8 +389,8 @@ int main(int argc, char** argv) {
       if (!found.empty()) throw Error(ErrorKind::model, inspect_flags.model + ": " + found);
     }
     if (*inspect_command) return inspect(inspect_flags);
-    if (*run_command) return run_to(cli::open_engine(model, flags.options()), in_path, out_path, outputs);
-    if (*verify_command) return verify(cli::open_engine(model, flags.options()), in_path, tolerance);
+    if (*run_command) return run_to(cli::open_engine(model, flags.options(), flags.verbose), in_path, out_path, outputs);
+    if (*verify_command) return verify(cli::open_engine(model, flags.options(), flags.verbose), in_path, tolerance);
     const Model m = std::filesystem::exists(model) ? open_model(model, flags.budget_bytes()) : synthetic_model(model);
     const cli::Size size = cli::parse_size(flags.size);
     const Frame own = config_frame(m.config);

@@ -1,6 +1,7 @@
 """The programs from outside: exit status, one line of error, files written; README's commands; an installed package."""
 
 import json
+import math
 import os
 import re
 import shutil
@@ -66,7 +67,30 @@ class Programs(unittest.TestCase):
             kind, size, _, values = file.read().split(b"\n", 3)
         self.assertEqual((kind, size, len(values)), (b"Pf", b"120 90", 4 * 120 * 90))
         with open(self.path("d.ply"), "rb") as file:
-            self.assertIn(b"element vertex 10800", file.read(400))
+            self.check_points(file.read(), struct.unpack("<10800f", values))
+        with open(self.path("d16.png"), "rb") as file:
+            data = file.read()
+        self.assertEqual(data[24:26], b"\x10\x00")  # 16 bits, grey
+        self.assertTrue(b"tEXtDescription\0depth in m = value / 1000; 0: none" in data)
+
+    def check_points(self, data, depth):
+        """Read as any viewer does, by the header: every point is seen at its pixel, in its colour, at its depth."""
+        header, body = data.split(b"end_header\n", 1)
+        lines = header.decode("ascii").split("\n")
+        self.assertEqual(lines[:2], ["ply", "format binary_little_endian 1.0"])
+        self.assertIn("comment unit m", lines)
+        (count,) = [int(line.split()[2]) for line in lines if line.startswith("element vertex ")]
+        kinds = {"float": "f", "uchar": "B"}
+        names = [line.split()[2] for line in lines if line.startswith("property ")]
+        layout = "<" + "".join(kinds[line.split()[1]] for line in lines if line.startswith("property "))
+        self.assertEqual((count, len(body)), (10800, count * struct.calcsize(layout)))
+        focal = 60 / math.tan(math.pi / 6)  # 60 degrees are 120 pixels
+        for at, values in enumerate(struct.iter_unpack(layout, body)):
+            point, column, row = dict(zip(names, values)), at % 120, at // 120
+            self.assertAlmostEqual(-point["x"] / point["z"] * focal + 60, column + 0.5, delta=1e-3)
+            self.assertAlmostEqual(point["y"] / point["z"] * focal + 45, row + 0.5, delta=1e-3)
+            self.assertEqual(-point["z"], depth[(89 - row) * 120 + column])  # a PFM begins with the last row
+            self.assertEqual((point["red"], point["green"], point["blue"]), (column * 255 // 120, row * 255 // 90, 128))
 
     def test_errors_of_depth_from_image(self):
         model = ["--model", "mobile_baseline_1"]
@@ -77,7 +101,7 @@ class Programs(unittest.TestCase):
         with open(self.photo, "rb") as whole, open(self.path("cut.png"), "wb") as file:
             file.write(whole.read()[:-40])
         self.fails(DEPTH, "missing.png", *model, says=["missing.png"])
-        self.fails(DEPTH, self.folder, *model, says=[self.folder])
+        self.fails(DEPTH, self.folder, *model, says=[self.folder, "depth_from_video"])
         self.fails(DEPTH, "no.png", *model, says=["no.png"])
         self.fails(DEPTH, "cut.png", *model, says=["cut.png"])
         self.fails(DEPTH, self.photo, "--model", "missing.safetensors", says=["missing.safetensors"])

@@ -1,7 +1,9 @@
 // What the stages of a video are made of, without videos.
+#include <cmath>
 #include <stdexcept>
 #include <thread>
 
+#include "samples/pace.hpp"
 #include "samples/stable_range.hpp"
 #include "samples/stages.hpp"
 #include "samples/video_header.hpp"
@@ -58,6 +60,23 @@ TEST_CASE("an error in one stage ends all of them, and is the one that is told",
     a.join(), b.join();
     CHECK_THROWS_WITH(stages.rethrow(), "stage " + std::to_string(failing));
   }
+}
+
+TEST_CASE("a camera's frames are shown for as long as they were the newest", "[samples]") {
+  // A video of 10 frames a second: what is shown in each, by the number of the camera's frame.
+  const auto video = [](const std::vector<double>& seconds) {
+    std::vector<int> shown;
+    Pace pace(10);
+    for (int i = 0; i < static_cast<int>(seconds.size()); ++i) {
+      const Pace::Turn turn = pace.next(seconds[i]);
+      for (std::int64_t k = 0; k < turn.again; ++k) shown.push_back(shown.back());
+      if (turn.shown) shown.push_back(i);
+    }
+    return shown;
+  };
+  CHECK(video({0, 0.1, 0.2, 0.3}) == std::vector{0, 1, 2, 3});
+  CHECK(video({0, 0.31, 0.38, 0.62}) == std::vector{0, 0, 0, 1, 2, 2, 3});       // a slow network
+  CHECK(video({0, 0.02, 0.04, 0.06, 0.08, 0.1, 0.16}) == std::vector{0, 3, 6});  // a fast camera
 }
 
 TEST_CASE("the range of a video follows its frames slowly, and jumps with the scene", "[samples]") {

@@ -250,8 +250,7 @@ TEST_CASE("what is no video, or no place for one, is told in one sentence", "[sa
   write_png(folder / "pictures/a.png", Image(8, 8));
   refused({"pictures", "--pictures", "pictures/../pictures"}, {"pictures", "another"});
   refused({"in.avi", "--colormap", "mauve"}, {"mauve", "magma"});
-  for (const char* range : {"2:1", "1:x"})
-    refused({"in.avi", "--range", range}, {"LOW:HIGH", range}, 2);
+  for (const char* range : {"2:1", "1:x"}) refused({"in.avi", "--range", range}, {"LOW:HIGH", range}, 2);
   refused({"in.avi", "--fps", "0"}, {"--fps"}, 2);
   refused({"in.avi", "--count", "0"}, {"--count"}, 2);
   CHECK(!fs::exists(folder / "depth.mp4"));
@@ -281,7 +280,7 @@ TEST_CASE("an interrupt ends the video, which is whole", "[samples]") {
   const Folder folder("video_interrupt");
   make_video(folder / "in.avi", 3000, true);
   const Result result = run(
-      folder, {"in.avi", "-o", "out.avi", "--pictures", "p"}, [] {},
+      folder, {"in.avi", "-o", "out.avi", "--pictures", "p", "--count", "2900"}, [] {},
       [&](pid_t child) {
         for (int i = 0; i < 2000 && !fs::exists(folder / "p/000004.png"); ++i)
           std::this_thread::sleep_for(std::chrono::milliseconds(10));
@@ -290,7 +289,7 @@ TEST_CASE("an interrupt ends the video, which is whole", "[samples]") {
   INFO(result.text);
   CHECK(result.status == 1);
   CHECK(result.text.find("interrupted") != std::string::npos);
-  CHECK(result.text.find("of 3000 frames") != std::string::npos);
+  CHECK(result.text.find("of 2900 frames") != std::string::npos);
   const std::size_t pictures = names_in(folder / "p").size();
   CHECK((pictures >= 5 && pictures < 3000));
   CHECK(frames_of(folder / "out.avi").size() == pictures);
