@@ -6,6 +6,7 @@
 Compiles the given kernel files (all of kernels/cuda by default) for each architecture and keeps nothing of it.
 --only leaves out kernels whose name does not hold NAME. Shared memory is what a kernel declares; what its launch asks
 for comes on top. Exit status 1 when a kernel spills, 2 when something does not compile.
+sass_report.py looks into what came out of it: tensor-core instructions, copies and loads by their width.
 """
 
 import argparse

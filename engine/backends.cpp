@@ -66,6 +66,7 @@ class Cpu final : public HostBackend {
             .branches = false,
             .channel_gate = false,
             .transposes = false,  // oneDNN takes their maps as they are
+            .phases = false,
             .split = false};
   }
   StorageRules rules() const override { return cpu_storage_rules(); }

@@ -76,6 +76,7 @@ Graph fuse(Graph graph, const Fusions& fusions) {
   if (fusions.prologue) graph = merge_prologue(std::move(graph));
   if (fusions.epilogue) graph = merge_epilogue(std::move(graph), fusions);
   if (fusions.gather && fusions.addend) graph = gather_sources(std::move(graph));  // what was kept for a sum alone
+  if (fusions.phases) graph = split_enlarged(std::move(graph));
   if (fusions.split) graph = split_sources(std::move(graph));
   if (fusions.channel_gate) graph = merge_channel_gates(std::move(graph));
   return graph;

@@ -22,6 +22,7 @@ struct Fusions {
   bool branches = true;      // the sum of two convolutions as one, over the sources of both
   bool channel_gate = true;  // mean, two linear layers and their activations as one ChannelGate
   bool transposes = true;    // transposed convolutions of stride 1 as convolutions
+  bool phases = true;        // convolutions of maps twice enlarged by repetition, by products at the small size
   bool split = true;         // sums of few channels begun early, so that the maps they come from can go
 };
 
@@ -43,6 +44,19 @@ Graph gather_sources(Graph graph);
 // 6. A convolution of few output channels over several sources, in two parts: what is known early is added up early, by
 // a node with ".early" behind its name. Those named in `whole` stay as they are.
 Graph split_sources(Graph graph, const std::vector<std::string>& whole = {});
+// 8b. A convolution of an enlarged map beside others, in two parts, where products saved are worth more than the map
+// between: bytes moved in the time of so many operations, and in that of a launch.
+struct Rates {
+  double flops_per_byte = 70;   // an H200's fp16: 300 TFLOP/s that mma.sync reaches, 4.3 TB/s
+  double launch_bytes = 5.6e6;  // 1.3 us
+  double worth = 0.7;           // of the cost, what is left at most: short sums lose a part of what is counted
+};
+Graph split_enlarged(Graph graph, const Rates& rates = {});
+// Not done, by the convolution core's own cost model (kernels/cuda/conv_core_plan.cpp; H200, fp16, HR-Depth): a 1x1
+// convolution composed into the 3x3 one after it (+5, -4 and +10 % of the time at batch 1, +11, -2 and +12 % at 32:
+// less is moved, for 1.4 to 1.6 times the products), and one moved below an upsample beside other sources (+7 to +15 %
+// at batch 1, -12 to 0 % at 32: a launch and a map more).
+
 // 7b. linear(linear) = one; mean -> linear -> linear is a ChannelGate.
 Graph merge_channel_gates(Graph graph);
 // 7. mean(1x1 conv) = 1x1 conv(mean), so that a gate need not wait for the map that it gates.

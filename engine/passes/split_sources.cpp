@@ -116,7 +116,89 @@ class Splitter {
   std::vector<std::vector<Node>> after_;  // nodes to stand behind each node
 };
 
+// What a convolution costs, in bytes moved: its maps, or what its arithmetic keeps the GPU from moving.
+double cost(const Rates& rates, double elements, double multiply_adds) {
+  constexpr double element_bytes = 2;
+  return rates.launch_bytes + std::max(elements * element_bytes, 2 * multiply_adds / rates.flops_per_byte);
+}
+
+// The one source that is enlarged to twice its size by repetition; -1: there are none, or several.
+int enlarged_source(const Graph& graph, const Node& node, const Conv2d& conv) {
+  int found = -1;
+  for (std::size_t k = 0; k < conv.sources.size(); ++k) {
+    const Source& source = conv.sources[k];
+    if (source.resize.mode == ResizeMode::none) continue;
+    const Desc& x = graph[node.in[k]].desc;
+    const Desc large = source.resize.infer({&x, 1});
+    const bool twice = source.resize.mode == ResizeMode::nearest && large.h() == 2 * x.h() && large.w() == 2 * x.w();
+    if (!twice || found >= 0 || source.centre || source.stride != Size2(1) || !source.mean.empty()) return -1;
+    found = static_cast<int>(k);
+  }
+  return found;
+}
+
 }  // namespace
+
+// conv(cat(up(x), z)) = conv_x(up(x)) + conv_z(z). Of an enlarged map alone a 3x3 convolution takes 16 products a pixel
+// of x instead of 36 (kernels/cuda/conv_phases.cu), for a map more that is written and read, and a launch.
+Graph split_enlarged(Graph graph, const Rates& rates) {
+  std::vector<Node> nodes;
+  for (Node node : std::vector<Node>(graph.nodes)) {
+    const auto* conv = std::get_if<Conv2d>(&node.op);
+    const int k = conv && conv->sources.size() > 1 ? enlarged_source(graph, node, *conv) : -1;
+    Conv2d simple;  // with all that may be there
+    if (k >= 0)
+      simple.padding = 1, simple.bias = conv->bias, simple.sources = conv->sources,
+      simple.activation = conv->activation;
+    if (k < 0 || !(*conv == simple)) {
+      nodes.push_back(std::move(node));
+      continue;
+    }
+    const auto role = conv->inputs(std::span<const Value>(node.in));
+    const ValueInfo weight = graph[role.weight];
+    const Desc y = graph[node.out[0]].desc;
+    const auto enlarged = static_cast<std::size_t>(k);
+    const double pixels = static_cast<double>(y.n() * y.h() * y.w()), outputs = static_cast<double>(y.c());
+    std::vector<Range> of_enlarged, of_others;
+    double read_small = 0, read_others = 0, channels = 0, channels_small = 0;  // channels: that all taps read
+    std::int64_t first_channel = 0;
+    for (std::size_t s = 0; s < conv->sources.size(); ++s) {
+      const Desc& x = graph[role.sources[s]].desc;
+      (s == enlarged ? of_enlarged : of_others).push_back({first_channel, x.c()});
+      first_channel += x.c();
+      channels += static_cast<double>(x.c()) * (conv->sources[s].centre ? 1.0 / 9 : 1);
+      (s == enlarged ? read_small : read_others) += static_cast<double>(x.elements());
+      if (s == enlarged) channels_small = static_cast<double>(x.c());
+    }
+    const double written = pixels * outputs, product = 9 * pixels * outputs;
+    const double together = cost(rates, read_small + read_others + written, product * channels);
+    const double apart = cost(rates, read_small + written, product * channels_small * 4 / 9) +
+                         cost(rates, read_others + 2 * written, product * (channels - channels_small));
+    const bool in_eights = y.c() >= 8 && weight.desc.extent[2] == 3 && weight.desc.extent[3] == 3;
+    if (!in_eights || apart > rates.worth * together) {
+      nodes.push_back(std::move(node));
+      continue;
+    }
+    graph.values.push_back({node.name + ".enlarged", y, nullptr});
+    const Value sum{static_cast<int>(graph.values.size()) - 1};
+    const auto part_weight = [&](const char* name, const std::vector<Range>& ranges) {
+      return add_once(graph, weight.name + " of " + name + " inputs", channels_of(weight.constant, ranges));
+    };
+    Conv2d first{.padding = 1, .sources = {conv->sources[enlarged]}};
+    nodes.push_back(
+        {first, {role.sources[enlarged], part_weight("enlarged", of_enlarged)}, {sum}, node.name + ".enlarged"});
+    Conv2d rest = *conv;
+    rest.sources.erase(rest.sources.begin() + k), rest.residual = true;
+    std::vector<Value> in(role.sources.begin(), role.sources.end());
+    in.erase(in.begin() + k);
+    in.insert(in.end(), {sum, part_weight("other", of_others)});
+    if (role.bias) in.push_back(*role.bias);
+    node.op = rest, node.in = std::move(in);
+    nodes.push_back(std::move(node));
+  }
+  graph.nodes = std::move(nodes);
+  return graph;
+}
 
 Graph split_sources(Graph graph, const std::vector<std::string>& whole) {
   return Splitter(std::move(graph), whole).split();

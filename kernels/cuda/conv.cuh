@@ -151,6 +151,8 @@ std::string fits_few_mma(const ConvTask& task);
 void build_few_mma(const ConvTask& task, Step& step);
 std::string fits_few_direct(const ConvTask& task);
 void build_few_direct(const ConvTask& task, Step& step);
+std::string fits_phases(const ConvTask& task);
+void build_phases(const ConvTask& task, Step& step);
 std::string fits_products(const ConvTask& task);
 void build_products(const ConvTask& task, Step& step);
 void build_general(const ConvTask& task, Step& step);

@@ -175,6 +175,7 @@ constexpr ConvChoice choices[] = {
     {"grouped direct", fits_grouped_direct, build_grouped_direct},
     {"few channels mma", fits_few_mma, build_few_mma},
     {"few channels direct", fits_few_direct, build_few_direct},
+    {"phases", fits_phases, build_phases},
     {"gemm", fits_gemm, build_gemm},
     {"general", [](const ConvTask&) { return std::string(); }, build_general},
 };

@@ -80,7 +80,8 @@ static_assert(sizeof(ConvCore) <= 4096, "a kernel's parameters, before CUDA 12.1
 
 // What this block is to make.
 struct BlockPlace {
-  int image, row, column;  // the tile's first output
+  int image, row, column;        // the tile's first output
+  int phase_h = 0, phase_w = 0;  // how much farther on it reads than the tiling says
   int channel_block, split;
   int index;  // of the block, over everything but splits
 
@@ -92,6 +93,7 @@ struct BlockPlace {
     split = static_cast<int>(blockIdx.y);
     image = static_cast<int>(blockIdx.z);
     index = static_cast<int>(blockIdx.z * gridDim.x + blockIdx.x);
+    if (t.phase_blocks > 0) phase_h = channel_block / t.phase_blocks / 2, phase_w = channel_block / t.phase_blocks % 2;
   }
 };
 

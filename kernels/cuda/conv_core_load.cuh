@@ -37,8 +37,8 @@ struct PlaceTables {
     for (int i = static_cast<int>(threadIdx.x); i < conv.maps.sources * each; i += static_cast<int>(blockDim.x)) {
       const int k = i / each, entry_of = i % each;
       const ConvSource& s = conv.maps.source[k];
-      first[i] = entry_of < rows ? entry(conv.tiling.rows, s.rows, s.centre, block.row, entry_of, s.x.bytes.stride[2])
-                                 : entry(conv.tiling.columns, s.columns, s.centre, block.column, entry_of - rows,
+      first[i] = entry_of < rows ? entry(conv.tiling.rows, s.rows, s.centre, block.row + block.phase_h, entry_of, s.x.bytes.stride[2])
+                                 : entry(conv.tiling.columns, s.columns, s.centre, block.column + block.phase_w, entry_of - rows,
                                          s.x.bytes.stride[3]);
     }
   }

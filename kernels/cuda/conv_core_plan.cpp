@@ -35,6 +35,7 @@ void lay_out(ConvPlan& plan, const ConvProblem& p) {
   const BlockSize& size = plan.size();
   t.tiles_h = quotient_up(p.outputs_h, t.rows.outputs), t.tiles_w = quotient_up(p.outputs_w, t.columns.outputs);
   t.channel_blocks = quotient_up(p.columns, size.n);
+  if (p.phases) t.phase_blocks = t.channel_blocks, t.channel_blocks *= 4;
   // Planes begin in different banks, so that writing a chunk of each at once does not collide.
   t.plane_bytes = round_up(t.rows.places() * t.columns.places() * kStepBytes, 128) + (t.planes > 1 ? kStepBytes : 0);
   t.weight_offset = round_up(t.planes * t.plane_bytes, 128);
@@ -133,6 +134,7 @@ std::string to_text(const ConvPlan& plan) {
   std::string text = product(plan.size().m, plan.size().n) + " (" + product(t.rows.outputs, t.columns.outputs) +
                      " pixels), " + product(t.rows.taps, t.columns.taps) + " taps, " + std::to_string(t.planes) +
                      (t.planes > 1 ? " planes, " : " plane, ") + std::to_string(t.stages) + " stages";
+  if (t.phase_blocks > 0) text += ", 4 phases";
   if (t.splits > 1) text += ", split " + std::to_string(t.splits);
   return text;
 }
@@ -166,6 +168,7 @@ void for_each_plan(const ConvProblem& p, const GpuInfo& gpu, const std::function
         ConvTiling& t = plan.tiling;
         t.rows = tap_axis(height, p.kernel_h, p.stride_h, p.dilation_h, p.top, p.outputs_h, rows);
         t.columns = tap_axis(width, p.kernel_w, p.stride_w, p.dilation_w, p.left, p.outputs_w, columns);
+        if (p.phases) ++t.rows.last, ++t.columns.last;
         with_ring(plan);
       }
   };

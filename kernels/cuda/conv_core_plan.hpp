@@ -40,6 +40,7 @@ struct ConvTiling {
   int stage_count = 0;                       // of the whole sum
   int step_count = 0;                        // k-steps of the whole sum
   int splits = 1;                            // blocks that share one sum
+  int phase_blocks = 0;                      // channel blocks of each phase (ConvProblem::phases); 0: there are none
   int prologue_offset = 0, ring_offset = 0;  // in shared memory, behind the tables of places
 };
 
@@ -72,6 +73,9 @@ struct ConvProblem {
   std::vector<Source> sources;
   int prologue_vectors = 0;  // by channel: scale or gate, shift
   bool one_row = false;      // a 1x1 convolution whose pixels are taken as one long row
+  // A 2x2 convolution for each place of a 2x2 pixel shuffle, with `columns` channels: that of place (i, j) reads i rows
+  // and j columns farther on.
+  bool phases = false;
 };
 
 struct ConvPlan {

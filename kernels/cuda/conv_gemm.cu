@@ -53,24 +53,27 @@ void take_as_one_row(ConvProblem& p, const ConvTask& task) {
   if (small && !task.op.gate && !task.op.output_gate && all(images_in_a_row)) p.outputs_w *= p.images, p.images = 1;
 }
 
-// Whether the epilogue goes by eights of channels.
-bool in_eights(const ConvTask& task) {
+}  // namespace
+
+bool stores_in_eights(const ConvTask& task) {
   const auto wide = [](const Operand* o) { return !o || is_wide(o->desc, o->desc.dtype == DType::f16 ? 8 : 4); };
   const bool shuffled = task.op.shuffle != 1;
   return wide(&task.io.out) && wide(task.role.residual) && wide(task.role.addend) &&
          !(shuffled && (task.op.output_gate || task.io.out.desc.c() < 8));
 }
 
+namespace {
+
 // The order of the product's columns. A pixel shuffle in eights takes channel by channel what the op takes place by
-// place: column (place, c) is the op's output channel c f^2 + place, c filled up to a multiple of 8.
+// place: column (place, c) is the op's output channel c f^2 + place, c filled up to a multiple of `multiple`.
 struct Columns {
   int count, square_channels;  // columns of one place
   int places = 1, channels;    // of the square; of y
 
-  explicit Columns(const ConvTask& task)
+  explicit Columns(const ConvTask& task, int multiple = 8)
       : count(task.geometry.o), square_channels(count), channels(static_cast<int>(task.io.out.desc.c())) {
-    if (task.op.shuffle == 1 || !in_eights(task)) return;
-    places = task.op.shuffle * task.op.shuffle, square_channels = (channels + 7) / 8 * 8;
+    if (task.op.shuffle == 1 || !stores_in_eights(task)) return;
+    places = task.op.shuffle * task.op.shuffle, square_channels = ceil_div(channels, multiple) * multiple;
     count = places * square_channels;
   }
   // The op's output channel of a column; -1: none.
@@ -79,13 +82,16 @@ struct Columns {
     const int place = column / square_channels, c = column % square_channels;
     return column < count && c < channels ? c * places + place : -1;
   }
+  // Those of a plan: each block of a plan in phases is of one place.
+  Columns(const ConvTask& task, const ConvPlan& plan)
+      : Columns(task, plan.tiling.phase_blocks > 0 ? plan.size().n : 8) {}
   std::string text() const { return std::to_string(places) + "x" + std::to_string(square_channels); }
 };
 
 // f(place in bytes, o, c, tap) for every element of the packed weights that stands for one of the op's.
 template <class F>
 void for_each_weight(const ConvTask& task, const ConvProblem& p, const ConvPlan& plan, F&& f) {
-  const Columns columns(task);
+  const Columns columns(task, plan);
   const ConvTiling& t = plan.tiling;
   const int n = plan.size().n, per_step = elements_per_step(p.arithmetic), element = kStepBytes / per_step;
   std::int64_t step = 0;
@@ -118,7 +124,7 @@ std::shared_ptr<const void> packed_weights(const ConvTask& task, const ConvProbl
   const ConvTiling& t = plan.tiling;
   std::string layout = to_text(p.arithmetic) + " k-steps by " + std::to_string(plan.size().n) + ", taps " +
                        std::to_string(t.rows.taps) + "x" + std::to_string(t.columns.taps) + ", columns " +
-                       Columns(task).text() + ", sources";
+                       Columns(task, plan).text() + ", sources";
   for (std::size_t k = 0; k < p.sources.size(); ++k)
     layout += " " + std::to_string(task.role.sources[k].desc.c()) + (p.sources[k].centre ? " in the centre" : "");
   const std::int64_t bytes = std::int64_t{t.channel_blocks} * t.step_count * plan.size().n * kStepBytes;
@@ -137,7 +143,7 @@ std::shared_ptr<const void> packed_weights(const ConvTask& task, const ConvProbl
 
 std::shared_ptr<const float> packed_bias(const ConvTask& task, const ConvPlan& plan) {
   if (!task.role.bias) return nullptr;
-  const Columns columns(task);
+  const Columns columns(task, plan);
   const int count = plan.tiling.channel_blocks * plan.size().n;
   return packed<float>(task.backend, *task.role.bias, "columns " + columns.text() + " of " + std::to_string(count),
                        count, [&](const float* from, float* to) {
@@ -183,7 +189,8 @@ std::string fits_gemm(const ConvTask& task) {
   if (!Prologue::takes(op.input_activation.kind)) return "an input's activation that is neither ReLU nor hard swish";
   if (op.input_activation.kind != ActivationKind::none && !op.gate && !op.affine) return "an input's activation alone";
   const Desc& y = task.io.out.desc;
-  if (op.shuffle != 1 && !in_eights(task) && stored_channels(y) != y.c()) return "a pixel shuffle into padded pixels";
+  if (op.shuffle != 1 && !stores_in_eights(task) && stored_channels(y) != y.c())
+    return "a pixel shuffle into padded pixels";
   // The prologue meets the padding's zeros too, and must leave them.
   for (const Source& s : op.sources)
     if (op.affine && op.padding.any() && s.pad_mode == PadMode::zeros)
@@ -207,9 +214,9 @@ void build_gemm(const ConvTask& task, Step& step, const ConvPlan& plan) {
     core.load[k].planes = static_cast<short>(problem.sources[k].planes);
     core.load[k].first_plane = static_cast<short>(first);
   }
-  const Columns columns(task);
+  const Columns columns(task, plan);
   core.outputs_h = problem.outputs_h, core.outputs_w = problem.outputs_w;
-  core.in_eights = in_eights(task);
+  core.in_eights = stores_in_eights(task);
   core.columns = columns.count, core.square_channels = (columns.square_channels + 7) / 8 * 8;
   core.channels = columns.channels, core.y_stored = stored_channels(task.io.out.desc);
   const auto weight =

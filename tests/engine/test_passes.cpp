@@ -93,7 +93,7 @@ class RandomNetwork {
               {large}, name("fit"));
         const Value cat = graph_.add(Concat{}, {large, x}, name("cat"));
         const Value padded = graph_.add(Pad{.padding = 1, .mode = PadMode::reflect}, {cat}, name("pad"));
-        return conv(padded, 4, 3, 0, true);
+        return conv(padded, pick(2) ? 4 : 9, 3, 0, true);
       }
       case 6: return conv(pick(2) ? gated(x) : activation(gated(x)), 1 + pick(5), 1 + 2 * pick(2), pick(2), true);  // fSE, MobileNetV3
       case 7: {                                                // fSE over a concat of an enlarged map
@@ -178,10 +178,11 @@ class RandomNetwork {
 // Which of the things that a convolution can take on were met.
 struct Seen {
   std::map<std::string, bool> what = {{"photograph", false}, {"gate", false},        {"norm", false},   {"residual", false},     {"addend", false},
-                                      {"shuffle", false},    {"output gate", false}, {"activated gate", false}, {"early", false}, {"stride", false}, {"channel gate", false}, {"centre", false}, {"turned", false}};
+                                      {"shuffle", false},    {"output gate", false}, {"activated gate", false}, {"early", false}, {"enlarged", false}, {"stride", false}, {"channel gate", false}, {"centre", false}, {"turned", false}};
   void note(const Node& node) {
     const Op& op = node.op;
     if (node.name.ends_with(".early")) what["early"] = true;
+    if (node.name.ends_with(".enlarged")) what["enlarged"] = true;
     if (std::holds_alternative<ChannelGate>(op)) what["channel gate"] = true;
     const auto* conv = std::get_if<Conv2d>(&op);
     if (!conv) return;
@@ -227,7 +228,11 @@ TEST_CASE("fused graphs compute what unfused ones do", "[engine]") {
     const auto plain = run(graph, false, &a), fused = run(graph, true, &b);
     plain_launches += a, fused_launches += b;
     const auto split = run(fuse(graph, {}), false, &a);  // what compile() splits depends on memory
-    for (const auto& results : {fused, split})
+    const Graph in_phases = split_enlarged(fuse(graph, {}), {.flops_per_byte = 1e-3, .launch_bytes = 0, .worth = 0.9});
+    for (const Node& node : in_phases.nodes) seen.note(node);
+    CHECK_NOTHROW(validate(in_phases));
+    const auto phases = run(in_phases, false, &a);
+    for (const auto& results : {fused, split, phases})
       for (std::size_t o = 0; o < plain.size(); ++o) {
         double largest = 0, error = 0;
         for (std::size_t k = 0; k < plain[o].size(); ++k) {
@@ -242,6 +247,33 @@ TEST_CASE("fused graphs compute what unfused ones do", "[engine]") {
   }
   CHECK(fused_launches < plain_launches * 7 / 10);
   CHECK(seen.missing() == "");
+}
+
+TEST_CASE("sums are begun early where that saves memory, and only there", "[engine]") {
+  const auto begun_early = [](int before, int after) {  // channels of the largest maps
+    Graph g;
+    const auto conv = [&](Value x, int out, int kernel, const std::string& name) {
+      const Desc w = Desc::dense({out, g[x].desc.c(), kernel, kernel});
+      return g.add(Conv2d{.padding = kernel / 2},
+                   {x, g.add_constant(name + ".weight", Constant::of(w, synthetic_parameter(name, w)))}, name);
+    };
+    const auto relu = [&](Value x, const std::string& name) {
+      return g.add(Activation{ActivationKind::relu}, {x}, name);
+    };
+    const Value x = g.add_input("x", Desc::nhwc(1, 4, 8, 8));
+    const Value first = relu(conv(x, 1, 1, "first"), "residual");
+    const Value old = relu(conv(relu(conv(x, before, 1, "before"), "early peak"), 16, 1, "old"), "map");
+    Value fresh = relu(conv(old, 8, 1, "narrow"), "narrow map");  // the old map is read once more, behind all this
+    fresh = relu(conv(relu(conv(fresh, after, 1, "after"), "late peak"), 4, 1, "fresh"), "last map");
+    const Value sum = conv(g.add(Concat{}, {old, fresh}, "cat"), 1, 3, "sum");
+    g.outputs.push_back({"y", g.add(Add{}, {first, sum}, "added")});
+    const std::unique_ptr<Backend> backend = make_reference_backend();
+    const Program program = compile(g, *backend, {});
+    return std::any_of(program.graph.nodes.begin(), program.graph.nodes.end(),
+                       [](const Node& n) { return n.name == "sum.early"; });
+  };
+  CHECK(begun_early(8, 256));
+  CHECK_FALSE(begun_early(256, 8));
 }
 
 TEST_CASE("a decoder step fuses to one convolution", "[engine]") {

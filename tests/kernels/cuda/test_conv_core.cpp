@@ -120,7 +120,80 @@ std::vector<ConvPlan> some_of(const std::vector<ConvPlan>& plans, std::set<std::
   return some;
 }
 
+// The same of enlarged maps in phases.
+struct PhasesBackend {
+  CudaBackend& cuda;
+  ConvPlan* plan;  // null: collect them
+  std::vector<ConvPlan>& plans;
+};
+Step prepare(const Conv2d& op, const NodeIo& io, PhasesBackend& backend) {
+  const gpu::ConvTask task(op, io, backend.cuda);
+  Step step = describe(op, io);
+  if (!backend.plan)
+    gpu::for_each_plan(gpu::phases_problem(task), backend.cuda.gpu(),
+                       [&](const ConvPlan& p) { backend.plans.push_back(p); });
+  build_phases(task, step, backend.plan ? *backend.plan : backend.plans.at(0));
+  return step;
+}
+template <class O>
+Step prepare(const O&, const NodeIo&, PhasesBackend&) {
+  throw std::logic_error("a convolution only");
+}
+
+std::vector<Case> phases_table() {
+  const auto source = [](PadMode pad, Size2 size = 0) {
+    const Resize twice{.mode = ResizeMode::nearest, .scale = size == Size2(0) ? Size2(2) : Size2(0), .size = size};
+    return Source{.resize = twice, .pad_mode = pad};
+  };
+  const Activation relu{ActivationKind::relu}, elu{ActivationKind::elu};
+  return {
+      conv_case("phases_zeros", {.padding = 1, .bias = true, .sources = {source(PadMode::zeros)}, .activation = relu},
+                {map(2, 40, 7, 9)}, 24, 3),
+      conv_case("phases_reflect",
+                {.padding = 1, .bias = true, .sources = {source(PadMode::reflect)}, .activation = elu},
+                {map(1, 16, 9, 17)}, 16, 3),
+      conv_case("phases_replicate_residual",
+                {.padding = 1, .sources = {source(PadMode::replicate, {10, 22})}, .residual = true, .activation = relu},
+                {map(1, 17, 5, 11)}, 72, 3),
+      conv_case("phases_gate_addend",
+                {.padding = 1,
+                 .bias = true,
+                 .sources = {source(PadMode::zeros)},
+                 .gate = true,
+                 .addend = {.mode = ResizeMode::bilinear, .scale = 2}},
+                {map(2, 24, 4, 3)}, 20, 3),
+      conv_case("phases_map_1x1", {.padding = 1, .bias = true, .sources = {source(PadMode::reflect)}},
+                {map(1, 9, 1, 1)}, 8, 3),
+  };
+}
+
 }  // namespace
+
+TEST_CASE("cuda: an enlarged map's convolution in phases is right however it is cut up", "[cuda]") {
+  for (const Precision precision : {Precision::fp16, Precision::fp32, Precision::tf32}) {
+    std::set<std::string> seen;
+    const bool halves = precision == Precision::fp16;
+    for (const Case& c : phases_table()) {
+      if (const char* only = std::getenv("FATHOM_CASE"); only && !c.name.starts_with(only)) continue;
+      ReferenceBackend reference;
+      CudaBackend cuda(GpuInfo::current(), precision);
+      const auto values = halves ? rounded(values_of(c)) : values_of(c);
+      const std::vector<float> wanted = run_op(c, values, reference).values;
+      Desc out = infer(c.op, c.in);
+      const Case stored = halves ? in_halves(c, out) : c;
+      std::vector<ConvPlan> plans;
+      PhasesBackend backend{cuda, nullptr, plans};
+      run_op(stored, values, backend, {}, DeviceMemory(), &out);
+      for (ConvPlan plan : some_of(plans, seen, plans.size() / 4 + 1)) {
+        backend.plan = &plan;
+        const RunResult got = run_op(stored, values, backend, {}, DeviceMemory(), &out);
+        const Difference d = compare(got.values, wanted);
+        INFO(c.name << ", " << got.step.kernel << ": " << to_text(d));
+        CHECK(d.within(precision == Precision::fp32 ? 1e-5 : 2e-3));
+      }
+    }
+  }
+}
 
 TEST_CASE("cuda: the convolution core is right however it cuts up a convolution", "[cuda]") {
   for (const Precision precision : {Precision::fp16, Precision::fp32, Precision::tf32}) {

@@ -103,6 +103,13 @@ std::vector<Direct> table() {
        .low_products = true},
       {map(1, 8, 24, 60)}, 64, 5);
 
+  add("phases", "phases",
+      {.padding = 1,
+       .bias = true,
+       .sources = {enlarged(ResizeMode::nearest, {48, 96}, PadMode::reflect)},
+       .activation = relu},
+      {map(1, 64, 24, 48)}, 16, 3);
+
   add("head", "head_3x3", {.padding = 1, .bias = true, .sources = {reflect}, .activation = sigmoid},
       {map(2, 16, 7, 13)}, 1, 3);
   add("head", "head_1x1_c300", {.bias = true}, {map(1, 300, 5, 6)}, 1, 1);
@@ -122,6 +129,9 @@ std::vector<Direct> table() {
   add("head", "head_addend",
       {.padding = 1, .bias = true, .addend = {.mode = ResizeMode::bilinear, .scale = 2}, .activation = relu},
       {map(2, 24, 6, 10)}, 1, 3);
+  add("head", "head_residual_addend",  // a sum begun early, and what else is added
+      {.padding = 1, .bias = true, .sources = {{}, {}}, .residual = true, .addend = {.mode = ResizeMode::bilinear, .size = {6, 9}}},
+      {map(2, 24, 6, 9), map(2, 1, 6, 9)}, 1, 3);
   add("head", "head_shuffle_output_gate", {.bias = true, .output_gate = true, .shuffle = 2}, {map(1, 24, 3, 5)}, 4, 1);
   add("head", "head_source_stride", {.sources = {{}, {.stride = 2}}}, {map(1, 16, 3, 5), map(1, 8, 6, 9)}, 2, 1);
   add("head", "head_few_channels_addend",
