@@ -18,8 +18,8 @@ std::string short_number(double v) {
 }  // namespace
 
 DisplayRange display_range(const DepthMap& map, double low, double high) {
-  // A million pixels tell as much as all of them.
-  const std::size_t step = std::max<std::size_t>(1, map.depth.size() / 1'000'000);
+  // A hundred thousand pixels tell as much as all of them.
+  const std::size_t step = std::max<std::size_t>(1, map.depth.size() / 100'000);
   std::vector<float> inverse;
   inverse.reserve(map.depth.size() / step + 1);
   for (std::size_t i = 0; i < map.depth.size(); i += step)
