@@ -12,6 +12,8 @@
 
 #include "bench/accuracy.hpp"
 #include "bench/batches.hpp"
+#include "bench/floor.hpp"
+#include "bench/memory.hpp"
 #include "bench/place.hpp"
 #include "bench/plot.hpp"
 #include "bench/table.hpp"
@@ -123,8 +125,23 @@ struct FpsFlags {
   BatchFlags batch;
   std::string json, plot, photo;
   double seconds = 1;
+  double bandwidth_gb = 0, peak_tflops = 0;  // per second; 0: what is known of the device
   bool unfused = false;
+
+  Rates rates(const std::string& device) const {
+    const Rates known = known_rates(device, engine.precision);
+    return {bandwidth_gb > 0 ? bandwidth_gb * 1e9 : known.bytes_per_s,
+            peak_tflops > 0 ? peak_tflops * 1e12 : known.flops_per_s};
+  }
 };
+
+// A figure that may not be known.
+std::string cell(double value, const char* form) {
+  char text[32] = "-";
+  if (value > 0) std::snprintf(text, sizeof text, form, value);
+  return text;
+}
+Json known(double value) { return value > 0 ? Json(value) : Json(nullptr); }
 
 // From a photograph's file to its depth map: what comes round the network's own time, and prints it below the row.
 Json time_photo(const FpsFlags& flags, const Engine& engine, Session& session, double network_ms) {
@@ -142,8 +159,8 @@ void fps(const FpsFlags& flags, Json json) {
   json["rows"] = Json::array();
   const Batches batches(flags.batch);
   Plot plot{"Images per second against batch size", "", "batch size", "images/s", {}};
-  std::printf("%-28s %-10s %5s %10s %10s %10s %9s %10s %10s %8s\n", "network", "size", "batch", "median ms", "p10",
-              "p90", "images/s", "arena MiB", "MiB/image", "launches");
+  std::printf("%-28s %-10s %5s %10s %10s %10s %9s %10s %10s %8s %9s %8s\n", "network", "size", "batch", "median ms",
+              "p10", "p90", "images/s", "arena MiB", "MiB/image", "launches", "floor ms", "of floor");
   for (const std::string& model : flags.models) {
     EngineOptions options = batches.raise_budget(flags.engine.options());
     options.fuse = !flags.unfused;
@@ -157,12 +174,16 @@ void fps(const FpsFlags& flags, Json json) {
       const bool events = device_of(engine) == "cuda";
       const Timing t = time_network(flags.seconds, work, session, engine);
       const MemoryReport memory = session.memory(frame, {work.output()});
+      const std::vector<StepInfo> steps = session.steps(frame, {work.output()});
+      const Rates rates = flags.rates(engine.device());
+      const double floor = floor_ms(steps, rates), percent = 100 * floor / t.median_ms;
       int launches = 0;
-      for (const StepInfo& step : session.steps(frame, {work.output()})) launches += step.launches;
+      for (const StepInfo& step : steps) launches += step.launches;
       const std::string size = cli::size_text(frame.width, frame.height);
-      std::printf("%-28s %-10s %5d %10.2f %10.2f %10.2f %9.2f %10.2f %10.2f %8d\n", engine.network().c_str(),
+      std::printf("%-28s %-10s %5d %10.2f %10.2f %10.2f %9.2f %10.2f %10.2f %8d %9s %8s\n", engine.network().c_str(),
                   size.c_str(), batch, t.median_ms, t.p10_ms, t.p90_ms, 1e3 * batch / t.median_ms,
-                  memory.arena_bytes / 1048576., memory.arena_bytes / 1048576. / batch, launches);
+                  memory.arena_bytes / 1048576., memory.arena_bytes / 1048576. / batch, launches,
+                  cell(floor, "%.3f").c_str(), cell(percent, "%.1f%%").c_str());
       std::fflush(stdout);
       curve.points.emplace_back(batch, 1e3 * batch / t.median_ms);
       json["device"] = engine.device();
@@ -177,11 +198,17 @@ void fps(const FpsFlags& flags, Json json) {
                               {"p10_ms", t.p10_ms},
                               {"p90_ms", t.p90_ms},
                               {"runs", t.runs},
+                              {"cpu_ms", known(t.cpu_ms)},
                               {"images_per_s", 1e3 * batch / t.median_ms},
                               {"arena_bytes", memory.arena_bytes},
+                              {"arena_bytes_per_image", static_cast<double>(memory.arena_bytes) / batch},
                               {"lower_bound_bytes", memory.lower_bound_bytes},
                               {"weight_bytes", memory.weight_bytes},
-                              {"launches", launches}});
+                              {"launches", launches},
+                              {"floor_ms", known(floor)},
+                              {"percent_of_floor", known(percent)},
+                              {"floor_bytes_per_s", known(rates.bytes_per_s)},
+                              {"floor_flops_per_s", known(rates.flops_per_s)}});
       if (batch == 1 && !flags.photo.empty())
         json["rows"].back()["photo"] = time_photo(flags, engine, session, t.median_ms);
     }
@@ -201,7 +228,7 @@ struct MemoryFlags {
   std::vector<std::string> models;
   BatchFlags batch;
   std::string json;
-  bool resident = false;
+  bool resident = false, all = false;
 };
 
 // The most memory that this process has held so far.
@@ -211,46 +238,41 @@ std::int64_t peak_resident_bytes() {
   return std::int64_t{usage.ru_maxrss} * 1024;
 }
 
-void memory(const MemoryFlags& flags, Json json) {
-  json["rows"] = Json::array();
-  const Batches batches(flags.batch);
+void memory(MemoryFlags flags, Json json) {
   std::vector<std::string> models = flags.models;
   if (models.empty())
     for (const Architecture& a : architectures()) models.push_back(a.name);
-  std::printf("%-34s %-10s %5s %12s %12s %12s %7s %12s\n", "network", "size", "batch", "sum MiB", "bound MiB",
-              "arena MiB", "ratio", "MiB/image");
-  for (const std::string& model : models) {
+  if (flags.all) flags.batch.batches = "1,8,32";
+  const Batches batches(flags.batch);
+  std::vector<MemoryRow> rows;
+  std::printf("%s\n", memory_header().c_str());
+  for (const MemoryPlanKind& kind : flags.all ? all_plans() : std::vector<MemoryPlanKind>{{}}) {
     EngineOptions options = batches.raise_budget(flags.engine.options());
     options.plan_only = !flags.resident;  // needs no GPU
-    const Engine engine = cli::open_engine(model, options, flags.engine.verbose);
-    for (const int batch : batches.of(engine, json)) {
-      Frame frame = engine.frame();
-      frame.batch = batch;
-      Session session = engine.session();
-      if (flags.resident) Workload(engine, frame).run(session);
-      const MemoryReport m = session.memory(frame);
-      const double mib = 1048576.;
-      std::printf("%-34s %-10s %5d %12.3f %12.3f %12.3f %7.3f %12.3f\n", engine.network().c_str(),
-                  cli::size_text(frame.width, frame.height).c_str(), batch, m.sum_bytes / mib,
-                  m.lower_bound_bytes / mib, m.arena_bytes / mib,
-                  static_cast<double>(m.arena_bytes) / static_cast<double>(m.lower_bound_bytes),
-                  m.arena_bytes / mib / batch);
-      std::fflush(stdout);
-      json["rows"].push_back({{"network", engine.network()},
-                              {"device", device_of(engine)},
-                              {"device_name", engine.device()},
-                              {"precision", flags.engine.precision},
-                              {"width", frame.width},
-                              {"height", frame.height},
-                              {"batch", batch},
-                              {"sum_bytes", m.sum_bytes},
-                              {"lower_bound_bytes", m.lower_bound_bytes},
-                              {"arena_bytes", m.arena_bytes},
-                              {"weight_bytes", m.weight_bytes}});
-      if (flags.resident) json["rows"].back()["peak_resident_bytes"] = peak_resident_bytes();
-    }
+    if (flags.all) options.device = kind.device, options.precision = kind.precision;
+    if (flags.all) options.budget_bytes = std::int64_t{1} << 50;
+    const std::string precision = flags.all ? kind.name : flags.engine.precision;
+    for (const std::string& model : models)
+      for (const auto& [width, height] : flags.all ? tabled_sizes(model) : std::vector<std::pair<int, int>>{{0, 0}}) {
+        if (flags.all) options.input_width = width, options.input_height = height;
+        const Engine engine = cli::open_engine(model, options, flags.engine.verbose);
+        for (const int batch : batches.of(engine, json)) {
+          Frame frame = engine.frame();
+          frame.batch = batch;
+          Session session = engine.session();
+          if (flags.resident) Workload(engine, frame).run(session);
+          rows.push_back({engine.network(), device_of(engine), engine.device(), precision, frame, session.memory(frame),
+                          flags.resident ? peak_resident_bytes() : 0});
+          std::printf("%s\n", to_text(rows.back()).c_str());
+          std::fflush(stdout);
+        }
+      }
   }
+  std::printf("%s", summary_of(rows).c_str());
   if (flags.resident) std::printf("peak resident memory of this process: %.2f MiB\n", peak_resident_bytes() / 1048576.);
+  if (flags.json.empty()) return;
+  const Json figures = Json::parse(to_json(rows));
+  for (const auto& [key, value] : figures.items()) json[key] = value;
   finish(flags.json, json);
 }
 
@@ -400,6 +422,12 @@ int main(int argc, char** argv) {
   fps_command->add_option("--photo", fps_flags.photo, "at batch 1 also the time from this picture's file to its depth");
   fps_command->add_option("--plot", fps_flags.plot, "also draw images/s against batch size into this SVG");
   fps_command->add_option("--seconds", fps_flags.seconds, "of measuring per row")->check(cli::above_zero);
+  fps_command
+      ->add_option("--bandwidth", fps_flags.bandwidth_gb,
+                   "GB/s that the device reaches, for the floor (known of an H200; a CPU has no floor without)")
+      ->check(cli::above_zero);
+  fps_command->add_option("--peak", fps_flags.peak_tflops, "TFLOP/s that the device reaches, for the floor")
+      ->check(cli::above_zero);
   fps_command->add_flag("--unfused", fps_flags.unfused, "every layer on its own");
   fps_command->add_option("--json", fps_flags.json, "also write the rows to this file");
   fps_flags.engine.add_to(*fps_command, true);
@@ -409,6 +437,9 @@ int main(int argc, char** argv) {
   memory_command->add_option("--model", memory_flags.models, "all architectures by default")->delimiter(',');
   memory_flags.batch.add_to(*memory_command);
   memory_command->add_option("--json", memory_flags.json, "also write the rows to this file");
+  memory_command->add_flag("--all", memory_flags.all,
+                           "at all sizes of the papers' tables, batches 1, 8 and 32, on the CPU and on a GPU (planned "
+                           "for an H200 where there is none), in float32 and in halves");
   memory_command->add_flag("--resident", memory_flags.resident,
                            "also run once, and tell the process's peak (of one model at a time)");
   memory_flags.engine.add_to(*memory_command, true);

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <ctime>
 #include <vector>
 
 #include "fathom/fathom.hpp"
@@ -36,6 +37,7 @@ int largest_batch_of(const Engine& engine, std::int64_t limit_bytes);
 struct Timing {
   double median_ms = 0, p10_ms = 0, p90_ms = 0;
   int runs = 0;
+  double cpu_ms = 0;  // of all threads of this process, per run; 0 where a device's own clock was read
 };
 
 Timing timing_of(std::vector<double> ms);
@@ -49,13 +51,17 @@ Timing time_runs(double seconds, Work&& work) {
   const bool slow = Clock::now() - first > std::chrono::seconds(2);
   if (!slow) work();
   std::vector<double> ms;
+  const std::clock_t cpu_start = std::clock();
   const Clock::time_point start = Clock::now();
   while (ms.size() < (slow ? 3 : 5) || std::chrono::duration<double>(Clock::now() - start).count() < seconds) {
     const Clock::time_point before = Clock::now();
     work();
     ms.push_back(std::chrono::duration<double, std::milli>(Clock::now() - before).count());
   }
-  return timing_of(std::move(ms));
+  const double cpu_ms = 1e3 * static_cast<double>(std::clock() - cpu_start) / CLOCKS_PER_SEC;
+  Timing timing = timing_of(std::move(ms));
+  timing.cpu_ms = cpu_ms / timing.runs;
+  return timing;
 }
 
 // The same on a GPU: events round each replay of a recorded graph, inputs and output staying there.

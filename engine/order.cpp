@@ -87,16 +87,17 @@ Graph reordered(const Graph& graph, const Order& order) {
 
 }  // namespace
 
-Graph order_for_memory(const Graph& graph, const StorageRules& rules) {
+Ordered order_for_memory(const Graph& graph, const StorageRules& rules) {
   const auto bound = [&](const Graph& g) { return lower_bound(lifetimes(g, layout(g, rules)), 64); };
   Graph best = graph;
-  std::int64_t least = bound(graph);
+  const std::int64_t given = bound(graph);
+  std::int64_t least = given;
   for (const Order& order : {depth_first(graph, false), depth_first(graph, true), least_growth(graph)}) {
     if (order.size() != graph.nodes.size()) continue;  // a node that no output needs
     Graph candidate = reordered(graph, order);
     if (const std::int64_t bytes = bound(candidate); bytes < least) least = bytes, best = std::move(candidate);
   }
-  return best;
+  return {std::move(best), given - least};
 }
 
 }  // namespace fathom

@@ -1,10 +1,12 @@
 // Dynamic storage allocation: buffers with fixed lifetimes into the smallest arena. Simple orders first, which are
-// enough for most networks; then a search, in rounds of growing effort, that closes in on the bound from above.
+// enough for most networks; then a search, in rounds of growing effort, that closes in on the bound from above, and
+// climbing by chance between the rounds.
 #include <algorithm>
 #include <map>
 #include <numeric>
 #include <string>
 
+#include "engine/place_climb.hpp"
 #include "engine/place_search.hpp"
 #include "engine/plan.hpp"
 #include "fathom/error.hpp"
@@ -70,37 +72,41 @@ Offsets in_simple_orders(std::span<const Lifetime> buffers, std::span<const Life
   return best;
 }
 
-constexpr Strategy strategies[] = {
-    {Strategy::low_and_tight, Strategy::tight_long, true},
-    {Strategy::low, Strategy::long_tight, false},
-    {Strategy::low, Strategy::long_tight, true},
-    {Strategy::low_and_tight, Strategy::area, true},
-    {Strategy::low_and_tight, Strategy::tight_long, false},
-    {Strategy::tight, Strategy::tight_long, true},
-    {Strategy::low_and_tight, Strategy::long_tight, true},
-    {Strategy::anywhere, Strategy::tight_long, true},
-};
-
 // Lowers the arena from `best` towards `bound`; returns what is proved to be a lower bound. Each round first asks for
-// the bound itself, then halves what lies between, with every strategy, and four times the effort of the round before.
+// the bound itself, then halves what lies between, with every strategy, and four times the effort of the round before;
+// what a round leaves open, the climb tries by chance with three times as much again.
 std::int64_t search(std::span<const Lifetime> buffers, std::int64_t bound, double seconds, Offsets& best) {
   using Clock = PlaceSearch::Clock;
   const auto deadline =
       Clock::now() + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(seconds));
+  std::int64_t arena = arena_of(buffers, best);
+  if (arena == bound) return bound;
   const Sections sections(buffers);
   PlaceSearch search(sections);
-  std::int64_t arena = arena_of(buffers, best);
+  PlaceClimb climb(search, buffers.size());
   for (std::int64_t nodes = 256; bound < arena; nodes *= 4) {
+    std::int64_t used = 0;
     for (std::int64_t capacity = bound, unknown = bound - 1; unknown + 1 < arena && bound < arena;
          capacity = unknown + (arena - unknown) / 2) {
       PlaceSearch::End end = PlaceSearch::End::gave_up;
-      for (const Strategy& strategy : strategies)
-        if (end == PlaceSearch::End::gave_up) end = search.run(capacity, strategy, nodes, deadline);
+      for (const Strategy& strategy : strategies) {
+        if (end != PlaceSearch::End::gave_up) break;
+        end = search.run(capacity, strategy, nodes, deadline), used += search.nodes();
+      }
       if (end == PlaceSearch::End::found) best = search.offset(), arena = arena_of(buffers, best);
       if (end == PlaceSearch::End::refuted) bound = capacity + 1;
       if (end != PlaceSearch::End::found) unknown = std::max(unknown, capacity);
       if (Clock::now() > deadline) return bound;
       if (arena - unknown < arena / 256) break;  // the next round, rather than ever smaller steps
+    }
+    for (used *= 3; used > 0 && bound < arena;) {
+      switch (climb.step(bound, arena, deadline)) {
+        case PlaceSearch::End::found: best = search.offset(), arena = arena_of(buffers, best); break;
+        case PlaceSearch::End::refuted: bound = climb.capacity() + 1; break;
+        case PlaceSearch::End::gave_up: break;
+      }
+      if (Clock::now() > deadline) return bound;
+      used -= search.nodes();
     }
   }
   return bound;

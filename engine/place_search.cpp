@@ -67,21 +67,21 @@ PlaceSearch::PlaceSearch(const Sections& problem)
         alike_[a].push_back(static_cast<int>(b));
 }
 
-PlaceSearch::End PlaceSearch::run(std::int64_t capacity, const Strategy& strategy, std::int64_t most_nodes,
-                                  Clock::time_point deadline) {
+PlaceSearch::End PlaceSearch::run(std::int64_t capacity, const Strategy& strategy, std::span<const int> order,
+                                  std::int64_t most_nodes, Clock::time_point deadline) {
   capacity_ = capacity, strategy_ = strategy, most_nodes_ = most_nodes, deadline_ = deadline;
   nodes_ = 0, gave_up_ = false;
   std::fill(base_.begin(), base_.end(), 0);
   std::fill(least_.begin(), least_.end(), 0);
   std::fill(offset_.begin(), offset_.end(), -1);
   trail_.clear(), refuted_.clear();
-  rank_buffers(strategy.rank);
+  for (std::size_t k = 0; k < order.size(); ++k) rank_[at(order[k])] = static_cast<int>(k);
   Items all(life_.size());
   std::iota(all.begin(), all.end(), 0);
   return solve(all) ? End::found : gave_up_ ? End::gave_up : End::refuted;
 }
 
-void PlaceSearch::rank_buffers(Strategy::Rank rank) {
+std::vector<int> PlaceSearch::in_order_of(Strategy::Rank rank) const {
   const auto key = [&](int k) {
     const Lifetime& b = life_[at(k)];
     const double length = b.last - b.first + 1, size = static_cast<double>(b.bytes);
@@ -101,7 +101,7 @@ void PlaceSearch::rank_buffers(Strategy::Rank rank) {
   std::vector<int> order(life_.size());
   std::iota(order.begin(), order.end(), 0);
   std::stable_sort(order.begin(), order.end(), [&](int a, int b) { return key(a) > key(b); });
-  for (std::size_t k = 0; k < order.size(); ++k) rank_[at(order[k])] = static_cast<int>(k);
+  return order;
 }
 
 void PlaceSearch::raise(int b, std::int64_t base, std::int64_t least) {

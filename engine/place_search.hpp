@@ -27,13 +27,32 @@ struct Strategy {
   bool whole = false;  // look only at what competes with the buffer whose top is lowest of all
 };
 
+// Each is good at problems where others give up.
+constexpr Strategy strategies[] = {
+    {Strategy::low_and_tight, Strategy::tight_long, true},
+    {Strategy::low, Strategy::long_tight, false},
+    {Strategy::low, Strategy::long_tight, true},
+    {Strategy::low_and_tight, Strategy::area, true},
+    {Strategy::low_and_tight, Strategy::tight_long, false},
+    {Strategy::tight, Strategy::tight_long, true},
+    {Strategy::low_and_tight, Strategy::long_tight, true},
+    {Strategy::anywhere, Strategy::tight_long, true},
+};
+
 class PlaceSearch {
  public:
   using Clock = std::chrono::steady_clock;
   enum class End { found, refuted, gave_up };  // refuted: there are no offsets that fit
 
   explicit PlaceSearch(const Sections& problem);
-  End run(std::int64_t capacity, const Strategy& strategy, std::int64_t most_nodes, Clock::time_point deadline);
+  // All buffers, those first that a rank puts first.
+  std::vector<int> in_order_of(Strategy::Rank rank) const;
+  // `order` says which of two buffers to put down first where the strategy leaves it open.
+  End run(std::int64_t capacity, const Strategy& strategy, std::span<const int> order, std::int64_t most_nodes,
+          Clock::time_point deadline);
+  End run(std::int64_t capacity, const Strategy& strategy, std::int64_t most_nodes, Clock::time_point deadline) {
+    return run(capacity, strategy, in_order_of(strategy.rank), most_nodes, deadline);
+  }
   const std::vector<std::int64_t>& offset() const { return offset_; }
   std::int64_t nodes() const { return nodes_; }
 
@@ -52,7 +71,6 @@ class PlaceSearch {
   bool has_twin_before(int b) const;
   bool stacks_badly(int b) const;
   std::uint64_t state_of(const Items& items) const;
-  void rank_buffers(Strategy::Rank rank);
   void raise(int b, std::int64_t base, std::int64_t least);
   void undo(std::size_t mark);
 

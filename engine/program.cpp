@@ -33,10 +33,12 @@ struct Prepared {
   std::vector<int> node;                // of each step
   std::vector<std::int64_t> workspace;  // by node
   std::int64_t bound_bytes = 0;         // of the arena
+  std::int64_t order_gain_bytes = 0;    // see Program
 
   Prepared(Graph fused, Backend& backend, std::int64_t budget_bytes) {
     const StorageRules rules = backend.rules();
-    graph = order_for_memory(backend.choose_types(finish_outputs(std::move(fused))), rules);
+    Ordered ordered = order_for_memory(backend.choose_types(finish_outputs(std::move(fused))), rules);
+    graph = std::move(ordered.graph), order_gain_bytes = ordered.gain_bytes;
     layout = fathom::layout(graph, rules);
     std::vector<Lifetime> buffers = lifetimes(graph, layout);
     check_budget(graph, lower_bound(buffers), budget_bytes);
@@ -107,7 +109,7 @@ Program compile(Graph graph, Backend& backend, const CompileOptions& options) {
   Prepared ready = split ? split_and_prepare(graph, backend, options.budget_bytes)
                          : Prepared(std::move(graph), backend, options.budget_bytes);
   program.layout = std::move(ready.layout), program.steps = std::move(ready.steps),
-  program.node = std::move(ready.node);
+  program.node = std::move(ready.node), program.order_gain_bytes = ready.order_gain_bytes;
   graph = std::move(ready.graph);
   program.memory = plan(graph, program.layout, ready.workspace);
   check_budget(graph, program.memory.arena_bytes, options.budget_bytes);

@@ -13,6 +13,7 @@ struct Program {
   std::vector<Desc> outputs;  // what the caller gets, (N, C, H, W), in the graph's order
   Layout layout;
   MemoryPlan memory;
+  std::int64_t order_gain_bytes = 0;  // by how much the order of nodes lowered the bound, without workspaces
   std::vector<Step> steps;  // those that run, in order
   std::vector<int> node;    // of each step
 

@@ -308,9 +308,11 @@ void Session::prepare(const Frame& frame, const std::vector<std::string>& output
 
 MemoryReport Session::memory(const Frame& frame, const std::vector<std::string>& output_names) {
   auto& session = session_of(impl_);
-  const MemoryPlan& m = session.plan(frame, output_names).program->memory;
+  const Program& program = *session.plan(frame, output_names).program;
+  const MemoryPlan& m = program.memory;
   const Backend& backend = session.backend();
-  return {backend.weight_bytes(), m.arena_bytes, m.lower_bound_bytes, m.sum_bytes, m.workspace_bytes, backend.free_bytes()};
+  return {backend.weight_bytes(), m.arena_bytes, m.lower_bound_bytes,      m.sum_bytes,
+          m.workspace_bytes,      m.optimal,     program.order_gain_bytes, backend.free_bytes()};
 }
 
 std::vector<StepInfo> Session::steps(const Frame& frame, const std::vector<std::string>& output_names) {

@@ -5,6 +5,8 @@
 #include <cstdlib>
 #include <random>
 
+#include "engine/place_climb.hpp"
+#include "engine/place_search.hpp"
 #include "fathom/error.hpp"
 #include "tests/catch.hpp"
 #include "tests/folder.hpp"
@@ -92,6 +94,43 @@ TEST_CASE("packings without a gap are found again", "[bench]") {
     CHECK(placed.arena_bytes == 1 << 20);
     CHECK(placed.optimal);
   }
+}
+
+TEST_CASE("climbing finds packings that the search in fixed orders does not", "[bench]") {
+  const PlaceProblem p = read(packed_problem(150, 36));
+  const Sections sections(p.buffers);
+  PlaceSearch search(sections);
+  const auto soon = PlaceSearch::Clock::now() + std::chrono::seconds(20);
+  const std::int64_t bound = 1 << 20;
+  for (const Strategy& strategy : strategies)
+    CHECK(search.run(bound, strategy, 600, soon) == PlaceSearch::End::gave_up);
+  PlaceClimb climb(search, p.buffers.size());
+  std::int64_t arena = 4 * bound, steps = 0;
+  for (; arena > bound && steps < 400; ++steps)
+    if (climb.step(bound, arena, soon) == PlaceSearch::End::found) {
+      Placement placed{.offset = search.offset()};
+      for (std::size_t k = 0; k < p.buffers.size(); ++k)
+        placed.arena_bytes = std::max(placed.arena_bytes, placed.offset[k] + p.buffers[k].bytes);
+      CHECK_NOTHROW(check_placement(p, placed));
+      REQUIRE(placed.arena_bytes < arena);
+      arena = placed.arena_bytes;
+    }
+  INFO(steps << " steps");
+  CHECK(arena == bound);
+}
+
+TEST_CASE("climbing takes the same steps every time", "[bench]") {
+  const PlaceProblem p = read(packed_problem(60, 3));
+  std::vector<std::vector<std::int64_t>> offsets;
+  for (int run = 0; run < 2; ++run) {
+    const Sections sections(p.buffers);
+    PlaceSearch search(sections);
+    PlaceClimb climb(search, p.buffers.size());
+    for (int step = 0; step < 8; ++step)
+      climb.step(1 << 20, 3 << 20, PlaceSearch::Clock::now() + std::chrono::hours(1));
+    offsets.push_back(search.offset());
+  }
+  CHECK(offsets[0] == offsets[1]);
 }
 
 TEST_CASE("packed problems for fathom_bench place", "[.packed_problems]") {

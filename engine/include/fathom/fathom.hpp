@@ -50,6 +50,8 @@ struct MemoryReport {
   std::int64_t lower_bound_bytes = 0;  // the most that is alive at once: no plan can be smaller
   std::int64_t sum_bytes = 0;          // of all activations, had none been reused
   std::int64_t workspace_bytes = 0;    // the largest of one step
+  bool optimal = false;                // no plan is smaller than arena_bytes: it meets the bound, or a search proved it
+  std::int64_t order_gain_bytes = 0;   // by how much choosing the order of layers lowered the bound, workspaces apart
   std::int64_t device_free_bytes = -1;  // by the GPU's own count; -1: not known
 };
 
