@@ -165,18 +165,18 @@ std::string progress_text(std::int64_t done, std::int64_t total, double seconds)
 
 void work(Flags flags) {
   if (flags.out.empty() && flags.pictures.empty() && flags.raw.empty() && flags.raw16.empty()) flags.out = "depth.mp4";
-  check_outputs(flags);
   cli::Progress progress;
   progress.show("opening " + flags.input);
   const std::unique_ptr<FrameReader> reader = open_frames(flags.input);
+  check_outputs(flags);
   if (flags.fps > 0 && !reader->live) reader->fps = flags.fps;
   const std::int64_t total = flags.count > 0 && reader->announced > 0 ? std::min(flags.count, reader->announced)
                                                                       : std::max(flags.count, reader->announced);
+  Writer writer(flags, *reader);
   progress.show("loading " + flags.depth.model);
   const Engine engine = flags.depth.open();
   Session session = engine.session();
   session.prepare(engine.frame());
-  Writer writer(flags, *reader);
 
   watch_interrupts();
   const Clock::time_point began = Clock::now();
@@ -187,7 +187,9 @@ void work(Flags flags) {
   std::thread reading([&] {
     stages.run([&] {
       VideoFrame frame;
-      for (std::int64_t n = 0; !interrupted && (flags.count == 0 || n < flags.count); ++n) {
+      // Of a camera's frames not all arrive: they are counted where they do.
+      const bool counted = flags.count > 0 && !reader->live;
+      for (std::int64_t n = 0; !interrupted && (!counted || n < flags.count); ++n) {
         if (!reader->next(frame)) {
           read_to_the_end = true;
           break;
@@ -209,13 +211,16 @@ void work(Flags flags) {
     });
   });
   stages.run([&] {
-    while (std::optional<VideoFrame> frame = decoded.pop()) {
+    for (std::int64_t n = 0; flags.count == 0 || n < flags.count; ++n) {
+      std::optional<VideoFrame> frame = decoded.pop();
+      if (!frame) break;
       const Clock::time_point before = Clock::now();
       frame->depth = session.depth(frame->photo);
       network_s += seconds_since(before);
       if (!estimated.push(std::move(*frame))) break;
     }
     estimated.close();
+    if (reader->live) decoded.abandon();
   });
   reading.join(), writing.join();
   stages.rethrow();
@@ -234,6 +239,10 @@ void work(Flags flags) {
     return of > 0 ? std::to_string(writer.frames) + " of " + Writer::many(of, "frame")
                   : Writer::many(writer.frames, "frame");
   };
+  if (reader->live && read_to_the_end && !interrupted)
+    throw Error(
+        ErrorKind::file,
+        reader->name + " stopped giving pictures (is it still connected?): what is written has " + so_far(flags.count));
   if (interrupted && !reader->live) throw Error(ErrorKind::usage, "interrupted: what is written has " + so_far(total));
   if (read_to_the_end && writer.frames < reader->announced) {
     if (is_cut_off(flags.input))

@@ -175,7 +175,6 @@ class Capture : public FrameReader {
     }
   }
   bool ended() const {
-    if (live && at_ > 0) throw Error(ErrorKind::file, name + " stopped giving pictures: is it still connected?");
     if (at_ == 0) throw Error(ErrorKind::image, name + " gives no frames");
     return false;
   }
