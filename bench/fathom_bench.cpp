@@ -14,10 +14,12 @@
 #include "bench/batches.hpp"
 #include "bench/floor.hpp"
 #include "bench/memory.hpp"
+#include "bench/ops_benchmark.hpp"
 #include "bench/place.hpp"
 #include "bench/plot.hpp"
 #include "bench/table.hpp"
 #include "bench/workload.hpp"
+#include "engine/cuda_module.hpp"
 #include "models/architectures.hpp"
 #include "samples/cli.hpp"
 #include "samples/files.hpp"
@@ -128,8 +130,8 @@ struct FpsFlags {
   double bandwidth_gb = 0, peak_tflops = 0;  // per second; 0: what is known of the device
   bool unfused = false;
 
-  Rates rates(const std::string& device) const {
-    const Rates known = known_rates(device, engine.precision);
+  DeviceRates rates(const std::string& device) const {
+    const DeviceRates known = known_rates(device, engine.precision);
     return {bandwidth_gb > 0 ? bandwidth_gb * 1e9 : known.bytes_per_s,
             peak_tflops > 0 ? peak_tflops * 1e12 : known.flops_per_s};
   }
@@ -175,7 +177,7 @@ void fps(const FpsFlags& flags, Json json) {
       const Timing t = time_network(flags.seconds, work, session, engine);
       const MemoryReport memory = session.memory(frame, {work.output()});
       const std::vector<StepInfo> steps = session.steps(frame, {work.output()});
-      const Rates rates = flags.rates(engine.device());
+      const DeviceRates rates = flags.rates(engine.device());
       const double floor = floor_ms(steps, rates), percent = 100 * floor / t.median_ms;
       int launches = 0;
       for (const StepInfo& step : steps) launches += step.launches;
@@ -307,6 +309,56 @@ void table(const TableFlags& flags, Json json) {
                             {"ratio", number(line.ratio())},
                             {"note", line.note}});
   finish(flags.json, json);
+}
+
+// ---- operations ----
+
+struct OpsFlags {
+  cli::EngineFlags engine;
+  std::vector<std::string> networks;
+  OpsOptions options;
+  int batch = 1;
+  bool tables = false, list = false;
+};
+
+std::unique_ptr<Backend> backend_of(const EngineOptions& options) {
+  switch (options.device) {
+    case Device::cuda: return open_cuda_backend({options.precision, options.plan_only});
+    case Device::reference: return make_reference_backend();
+    default:
+      if (options.precision != Precision::fp32)
+        throw Error(ErrorKind::unsupported,
+                    "ops: the CPU runs in fp32 alone; choose --device cuda for halves and TF32");
+      return make_cpu_backend(options.threads);
+  }
+}
+
+void ops(OpsFlags flags, Json json) {
+  EngineOptions options = flags.engine.options();
+  options.plan_only = flags.list;
+  const std::unique_ptr<Backend> backend = backend_of(options);
+  if (flags.networks.empty())
+    for (const Architecture& a : architectures()) flags.networks.push_back(a.name);
+  const std::vector<OpProblem> problems =
+      flags.tables ? table_problems(*backend) : convolution_problems(*backend, flags.networks, flags.batch);
+  if (!flags.list) {
+    for (const auto& [key, value] : json.items())
+      flags.options.recipe.emplace_back(key, value.is_string() ? value.get<std::string>() : value.dump());
+    flags.options.recipe.emplace_back("device", backend->name());
+    return run_benchmarks(problems, *backend, flags.options);
+  }
+  json["device"] = backend->name(), json["rows"] = Json::array();
+  std::printf("%6s %10s  %s\n", "times", "M mult-add", "inputs: operation (the first that has it)");
+  for (const OpProblem& p : problems) {
+    std::printf("%6d %10.2f  %s (%s)\n", p.count, multiply_adds(p) / 1e6, to_text(p).c_str(), p.name.c_str());
+    json["rows"].push_back({{"name", p.name},
+                            {"problem", to_text(p)},
+                            {"multiply_adds", multiply_adds(p)},
+                            {"times", p.count},
+                            {"networks", p.networks}});
+  }
+  std::printf("%zu distinct\n", problems.size());
+  finish(flags.options.json, json);
 }
 
 // ---- accuracy ----
@@ -455,6 +507,21 @@ int main(int argc, char** argv) {
   table_command->add_option("--json", table_flags.json, "also write the lines to this file");
   table_flags.engine.add_to(*table_command, false);
 
+  OpsFlags ops_flags;
+  CLI::App* ops_command = app.add_subcommand(
+      "ops", "single operations: the distinct convolutions of the networks at their own sizes, or the tests' cases");
+  ops_command->add_option("--network", ops_flags.networks, "architectures whose convolutions; all by default")
+      ->delimiter(',');
+  ops_command->add_option("--batch", ops_flags.batch, "of the networks")->check(CLI::Range(1, 65536));
+  ops_command->add_flag("--tables", ops_flags.tables, "instead: the cases of the tests");
+  ops_command->add_flag("--list", ops_flags.list, "only list them, with how often the networks have each");
+  ops_command->add_option("--filter", ops_flags.options.filter, "only names that this regular expression finds");
+  ops_command->add_option("--seconds", ops_flags.options.seconds, "of measuring per operation")
+      ->check(cli::above_zero)
+      ->capture_default_str();
+  ops_command->add_option("--json", ops_flags.options.json, "also write the figures to this file");
+  ops_flags.engine.add_to(*ops_command, false);
+
   PlaceFlags place_flags;
   CLI::App* place_command =
       app.add_subcommand("place", "the memory planner on placement problems (CSV: id,lower,upper,size), one thread");
@@ -501,6 +568,7 @@ int main(int argc, char** argv) {
 
   return cli::run(app, argc, argv, [&] {
     if (*accuracy_command) return accuracy(accuracy_flags, recipe(argc, argv));
+    if (*ops_command) return ops(ops_flags, recipe(argc, argv));
     if (*place_command) return place_files(place_flags, recipe(argc, argv));
     if (*table_command) return table(table_flags, recipe(argc, argv));
     if (*fps_command) return fps(fps_flags, recipe(argc, argv));

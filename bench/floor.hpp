@@ -8,14 +8,14 @@
 
 namespace fathom {
 
-struct Rates {
+struct DeviceRates {
   double bytes_per_s = 0, flops_per_s = 0;  // 0: not known
 };
 
 // What is known of a device by its name; nothing of CPUs, whose memory and clocks differ from machine to machine.
-Rates known_rates(const std::string& device, const std::string& precision);
+DeviceRates known_rates(const std::string& device, const std::string& precision);
 
 // The sum over the steps; 0 where a rate is not known.
-double floor_ms(std::span<const StepInfo> steps, const Rates& rates);
+double floor_ms(std::span<const StepInfo> steps, const DeviceRates& rates);
 
 }  // namespace fathom

@@ -5,7 +5,7 @@ set -euo pipefail
 
 packages=(g++ cmake ninja-build libopencv-core-dev libopencv-imgproc-dev libopencv-imgcodecs-dev libopencv-videoio-dev
           nlohmann-json3-dev libdnnl-dev libcli11-dev)
-if [ "${1:-}" = test ]; then packages+=(catch2 python3-numpy python3-torch python3-pil libopenblas0-pthread git); fi
+if [ "${1:-}" = test ]; then packages+=(catch2 libbenchmark-dev python3-numpy python3-torch python3-pil libopenblas0-pthread git); fi
 
 missing=()
 for package in "${packages[@]}"; do
