@@ -72,24 +72,25 @@ struct Renderer {
 };
 
 // The few random rays of a pixel leave grain. Light varies slowly where depth and normal do: its mean over 5x5 such
-// neighbours takes the grain away and leaves the texture, which is in `colour`.
-std::vector<Vec3> smooth_light(const std::vector<Pixel>& pixels, int width, int height) {
+// neighbours, `step` pixels apart, takes the grain away and leaves the texture, which is in `colour`.
+void smooth_light(std::vector<Pixel>& pixels, int width, int height, int step) {
   std::vector<Vec3> out;
   for (int y = 0; y < height; ++y)
     for (int x = 0; x < width; ++x) {
       const Pixel& centre = pixels[static_cast<std::size_t>(y * width + x)];
       Vec3 sum;
       float total = 0;
-      for (int i = std::max(0, y - 2); i <= std::min(height - 1, y + 2); ++i)
-        for (int j = std::max(0, x - 2); j <= std::min(width - 1, x + 2); ++j) {
+      for (int i = y - 2 * step; i <= y + 2 * step; i += step)
+        for (int j = x - 2 * step; j <= x + 2 * step; j += step) {
+          if (i < 0 || i >= height || j < 0 || j >= width) continue;
           const Pixel& p = pixels[static_cast<std::size_t>(i * width + j)];
-          const float turn = std::max(0.0f, dot(p.normal, centre.normal)), step = (p.depth / centre.depth - 1) * 12;
-          const float weight = turn * turn * turn * turn / (1 + step * step * step * step) + 1e-6f;
+          const float turn = std::max(0.0f, dot(p.normal, centre.normal)), change = (p.depth / centre.depth - 1) * 12;
+          const float weight = turn * turn * turn * turn / (1 + change * change * change * change) + 1e-6f;
           sum += p.light * weight, total += weight;
         }
       out.push_back(sum * (1 / total));
     }
-  return out;
+  for (std::size_t k = 0; k < pixels.size(); ++k) pixels[k].light = out[k];
 }
 
 unsigned char tone(float linear) {
@@ -127,11 +128,11 @@ void render(std::uint64_t seed, int width, int height, int samples, std::vector<
       depth.push_back(static_cast<std::uint16_t>(std::clamp(p.depth * 1000, 0.0f, 65535.0f)));
       pixels.push_back(p);
     }
-  const std::vector<Vec3> light = smooth_light(pixels, width, height);
+  for (const int step : {1, 3}) smooth_light(pixels, width, height, step);
   std::vector<Vec3> linear;
   std::vector<float> bright;
   for (std::size_t k = 0; k < pixels.size(); ++k) {
-    linear.push_back(pixels[k].colour * light[k] + pixels[k].extra);
+    linear.push_back(pixels[k].colour * pixels[k].light + pixels[k].extra);
     bright.push_back((linear[k].x + linear[k].y + linear[k].z) / 3);
   }
   // Exposure: the camera brings a high percentile near white, more or less.
