@@ -95,18 +95,19 @@ def photograph(x, generator):
     count, _, height, width = x.shape
     x = x / 255
     column = lambda low, high: uniform(generator, count, low, high)[:, None, None, None]  # noqa: E731
-    # colour: cast, saturation, a tone curve, exposure, contrast
+    # colour: cast, saturation, a tone curve, exposure, contrast; much of it in few pictures, little in most
+    much = column(0, 1)
     x = x * torch.exp(torch.randn(count, 3, 1, 1, generator=generator) * 0.08)
     grey = x.mean(1, keepdim=True)
-    x = grey + (x - grey) * column(0, 1.5)
-    x = torch.clamp(x, 1e-3) ** torch.exp(column(-0.3, 0.9))
-    x = torch.clamp((x - 0.5) * torch.exp(column(-0.5, 0.7)) + 0.5 + column(-0.2, 0.2), 0, 1)
+    x = grey + (x - grey) * column(0.1, 1.4)
+    x = torch.clamp(x, 1e-3) ** torch.exp(column(-0.3, 0.9) * much)
+    x = torch.clamp((x - 0.5) * torch.exp(column(-0.5, 0.7) * much) + 0.5 + column(-0.2, 0.2) * much, 0, 1)
     # dark corners
     v, h = torch.meshgrid(torch.linspace(-1, 1, height), torch.linspace(-1, 1, width), indexing="ij")
     x = x * (1 - column(-0.1, 0.35) * 0.5 * (v**2 + h**2))
     # out of focus, or sharpened by the camera
     soft = blur(x)
-    x = soft + (x - soft) * column(-0.3, 1.6)
+    x = soft + (x - soft) * column(0.2, 1.6)
     # grain, and blotches from noise reduction
     x = x + torch.randn(x.shape, generator=generator) * column(0, 1) ** 2 * 0.03
     blotch = torch.randn(count, 3, height // 4, width // 4, generator=generator) * column(0, 1) ** 2 * 0.03
