@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # A photograph in, a depth map out: installs what is missing, builds, runs.
 #   bash samples/run.sh [PHOTO] [options of depth_from_image, such as --model FILE or -o FILE]
+# Without PHOTO on the sample scene, without --model with the demonstration weights.
 set -euo pipefail
 top=$(cd "$(dirname "$0")/.." && pwd)
 build=${FATHOM_BUILD_DIR:-$top/build/default}
@@ -18,4 +19,8 @@ build=${FATHOM_BUILD_DIR:-$top/build/default}
 
 photo=$top/samples/scene.png
 if [ $# -gt 0 ] && [[ $1 != -* ]]; then photo=$1; shift; fi
-exec "$build/samples/depth_from_image" "$photo" "$@"
+model=(--model "$top/samples/demo.safetensors")
+for option in "$@"; do
+  case $option in --model | --model=* | -h | --help) model=() ;; esac
+done
+exec "$build/samples/depth_from_image" "$photo" "${model[@]}" "$@"
