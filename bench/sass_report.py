@@ -125,14 +125,13 @@ def main():
         version = subprocess.run([cuobjdump, "--version"], capture_output=True, text=True).stdout
         report = {
             "date": datetime.date.today().isoformat(),
-            "command": "sass_report.py " + " ".join(os.path.basename(a) if a in options.files else a for a in sys.argv[1:]),
+            "command": " ".join(["sass_report.py", *map(os.path.basename, options.files), "--arch", ",".join(wanted)]),
             "cuobjdump": (re.search(r"release ([\d.]+)", version) or [None, ""])[1],
             "complaints": [f"sm_{k['arch']}: {complaint}: {k['name']}" for k, complaint in bad],
-            "kernels": kernels,
         }
+        lines = ",\n".join(json.dumps(k) for k in kernels)  # one kernel a line
         with open(options.json, "w", encoding="utf-8") as file:
-            json.dump(report, file, indent=None, separators=(",", ":"))
-            file.write("\n")
+            file.write(json.dumps(report)[:-1] + ', "kernels": [\n' + lines + "\n]}\n")
     missing = [arch for arch in wanted if not any(k["arch"] == arch for k in kernels)]
     if missing or not kernels:
         sys.exit("sass_report.py: no code for sm_" + ", sm_".join(missing or ["?"]) + " in the files given: build for it")
