@@ -46,9 +46,11 @@ struct DepthFlags {
 
 inline void say_if_synthetic(const Engine& engine) {
   if (engine.has_synthetic_weights())
-    std::fprintf(stderr,
-                 "The weights are synthetic: the picture shows that the program works, not how far things are. "
-                 "Give trained ones with --model FILE (weights_tools/README.md tells how to convert them).\n");
+    std::fprintf(
+        stderr,
+        "The weights are synthetic: the picture shows that the program works, not how far things are. "
+        "Give trained ones with --model FILE: samples/demo.safetensors, or what weights_tools/README.md makes of "
+        "official checkpoints.\n");
 }
 
 // What the numbers in files are: for --help, and as it turned out.
