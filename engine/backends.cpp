@@ -67,6 +67,10 @@ class Cpu final : public HostBackend {
             .channel_gate = false,
             .transposes = false,  // oneDNN takes their maps as they are
             .phases = false,
+            .residual_last = false,
+            .result = false,
+            .crop = false,
+            .sums = false,
             .split = false};
   }
   StorageRules rules() const override { return cpu_storage_rules(); }

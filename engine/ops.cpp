@@ -140,8 +140,12 @@ Desc Conv2d::infer(Descs in) const {
   Desc y = map_like(x, w.extent[0], windows(x.h(), w.extent[2], padding.top, padding.bottom, stride.h, dilation.h),
                           windows(x.w(), w.extent[3], padding.left, padding.right, stride.w, dilation.w));
   if (shuffle != 1) y = PixelShuffle{shuffle}.infer({&y, 1});
+  if (crop.h < 0 || crop.w < 0 || crop.h >= y.h() || crop.w >= y.w() || (crop != Size2(0) && shuffle != 1))
+    disagree("a crop leaves rows and columns of " + shape_text(y) + ", and nothing is cropped as it is shuffled");
+  if (reciprocal && result.scale == 0 && result.shift == 0) disagree("the reciprocal of a result that is 0");
   if (role.residual) expect_shape("the residual", *role.residual, y);
   if (role.addend) expect_shape("the resized addend", addend.infer({role.addend, 1}), y);
+  if (crop != Size2(0)) y = map_like(y, y.c(), y.h() - crop.h, y.w() - crop.w);
   if (low_products && (sources.size() != 1 || sources[0].stride != Size2(1) || sources[0].resize.mode != ResizeMode::bilinear || sources[0].pad_mode != PadMode::zeros ||
                        groups != 1 || gate || affine || !(input_activation == Activation{}) || stride != Size2(1) || dilation != Size2(1)))
     disagree("products at the source's size need one bilinear source, zero padding, no gate, one group, stride and dilation 1");
@@ -200,12 +204,20 @@ Desc BatchNorm::infer(Descs in) const {
 }
 
 Desc Pool::infer(Descs in) const {
-  expect_inputs(in, 1), expect_map(in[0]), expect_positive("kernel", kernel), expect_positive("stride", stride), expect_padding(padding);
+  expect_inputs(in, affine ? 3 : 1), expect_map(in[0]), expect_positive("kernel", kernel), expect_positive("stride", stride), expect_padding(padding);
+  for (const Desc& d : in.subspan(1)) expect_shape("a parameter", d, Desc::dense({in[0].c()}));
   if (2 * std::max(padding.top, padding.bottom) > kernel.h || 2 * std::max(padding.left, padding.right) > kernel.w)
     disagree("padding must be at most half of the kernel");
   const Desc& x = in[0];
   return map_like(x, x.c(), windows(x.h(), kernel.h, padding.top, padding.bottom, stride.h, 1, ceil_mode),
                   windows(x.w(), kernel.w, padding.left, padding.right, stride.w, 1, ceil_mode));
+}
+
+Desc PoolChain::infer(Descs in) const {
+  expect_inputs(in, 2), expect_map(in[0]);
+  if ((kernel != 3 && kernel != 5) || stages < 1 || stages > 4) disagree("a chain has windows of 3 or 5 and one to four stages");
+  expect_shape("the weight", in[1], Desc::dense({stages + 1, in[0].c()}));
+  return map_like(in[0]);
 }
 
 Desc GlobalMean::infer(Descs in) const {
@@ -214,7 +226,9 @@ Desc GlobalMean::infer(Descs in) const {
 }
 
 Desc Add::infer(Descs in) const {
-  expect_inputs(in, 2), expect_map(in[0]), expect_shape("the second input", in[1], in[0]);
+  if (in.size() < 2 || in.size() > 8) disagree("a sum has two to eight inputs, got " + std::to_string(in.size()));
+  expect_map(in[0]);
+  for (std::size_t k = 1; k < in.size(); ++k) expect_shape("another input", in[k], in[0]);
   return map_like(in[0]);
 }
 
@@ -321,6 +335,8 @@ std::vector<const char*> parameter_names(const Op& op) {
     return o->bias ? std::vector<const char*>{"weight", "bias", "excite_weight", "excite_bias"} : std::vector<const char*>{"weight", "excite_weight"};
   if (const auto* o = std::get_if<ConvTranspose2d>(&op)) return weight_and(o->bias);
   if (const auto* o = std::get_if<Linear>(&op)) return weight_and(o->bias);
+  if (const auto* o = std::get_if<Pool>(&op)) return o->affine ? weight_and(true) : std::vector<const char*>{};
+  if (std::holds_alternative<PoolChain>(op)) return {"weight"};
   if (std::holds_alternative<BatchNorm>(op)) return {"weight", "bias", "running_mean", "running_var"};
   return {};
 }

@@ -110,10 +110,24 @@ struct Source {
   bool operator==(const Source&) const = default;
 };
 
-// y = act(shuffle((conv(pad(x'), w) + b) * output_gate) + residual + resize(addend))
+// y = scale x + shift
+struct Affine {
+  float scale = 1;
+  float shift = 0;
+
+  static constexpr const char* name = "Affine";
+  template <class Self, class F>
+  static void fields(Self& self, F&& f) { f("scale", self.scale), f("shift", self.shift); }
+  Desc infer(Descs in) const;
+  bool operator==(const Affine&) const = default;
+};
+
+// y = result(act(shuffle((conv(pad(x'), w) + b) * output_gate) + residual + resize(addend)))
 //   x' = input_activation(gate * (scale x + shift)), x = concat(source_k...); shuffle as in PixelShuffle
-//   data: one x per source, gate (N, C, 1, 1) if set, residual (shape of y) if set, addend (N, channels of y, any size)
-//     if its resize is set, output_gate (N, O, 1, 1) if set
+//   residual_last: act comes before what is added · crop: of all this only the rows and columns before the last ones
+//   reciprocal: 1 / result(...) in place of result(...)
+//   data: one x per source, gate (N, C, 1, 1) if set, residual (shape of y before the crop) if set, addend (N, channels
+//     of y, any size) if its resize is set, output_gate (N, O, 1, 1) if set
 //   parameters: weight (O, C / groups, kh, kw), bias (O) if set, input_scale and input_shift (C) if affine
 // As a network's builder writes it, it has one plain source and nothing else; the rest is filled in by passes.
 struct Conv2d {
@@ -131,6 +145,10 @@ struct Conv2d {
   bool output_gate = false;
   int shuffle = 1;
   Activation activation;
+  bool residual_last = false;
+  Affine result;
+  bool reciprocal = false;
+  Size2 crop = 0;             // rows and columns that are left out at the end
   bool low_products = false;  // conv(up(x)) by products at x's own size: passes/lower_products.cpp; the same sum
 
   static constexpr const char* name = "Conv2d";
@@ -139,7 +157,8 @@ struct Conv2d {
     f("stride", self.stride), f("padding", self.padding), f("dilation", self.dilation), f("groups", self.groups);
     f("sources", self.sources), f("gate", self.gate), f("affine", self.affine), f("input_activation", self.input_activation);
     f("residual", self.residual), f("addend", self.addend), f("output_gate", self.output_gate), f("shuffle", self.shuffle);
-    f("activation", self.activation), f("low_products", self.low_products);
+    f("activation", self.activation), f("residual_last", self.residual_last), f("result", self.result);
+    f("reciprocal", self.reciprocal), f("crop", self.crop), f("low_products", self.low_products);
   }
   Desc infer(Descs in) const;
   bool operator==(const Conv2d&) const = default;
@@ -216,7 +235,8 @@ struct BatchNorm {
 
 // The largest or the mean of each window. Max pads with -inf. ceil_mode rounds the output's size up, but the last
 // window must start inside the input or its left padding (as PyTorch does). A mean divides by the window's cells that
-// lie inside the input, or with count_include_pad by those inside the padded input.
+// lie inside the input, or with count_include_pad by those inside the padded input. Then y = act(weight[c] x + bias[c]).
+//   parameters: weight, bias (C), if affine
 struct Pool {
   PoolKind kind = PoolKind::max;
   Size2 kernel;
@@ -224,15 +244,35 @@ struct Pool {
   Padding padding;
   bool ceil_mode = false;
   bool count_include_pad = true;
+  bool affine = false;
+  Activation activation;
 
   static constexpr const char* name = "Pool";
   template <class Self, class F>
   static void fields(Self& self, F&& f) {
     f("kind", self.kind), f("kernel", self.kernel), f("stride", self.stride), f("padding", self.padding);
-    f("ceil_mode", self.ceil_mode), f("count_include_pad", self.count_include_pad);
+    f("ceil_mode", self.ceil_mode), f("count_include_pad", self.count_include_pad), f("affine", self.affine);
+    f("activation", self.activation);
   }
   Desc infer(Descs in) const;
   bool operator==(const Pool&) const = default;
+};
+
+// Chained residual pooling (RefineNet), each stage's product being one factor a channel:
+//   y = act(w[0] (t_0 + t_1 + ... )), t_0 = x, t_k = w[k] times the largest of t_(k-1) in the window round each pixel
+//   parameters: weight (stages + 1, C)
+struct PoolChain {
+  int kernel = 5;  // 3 or 5
+  int stages = 4;  // at most 4
+  Activation activation;
+
+  static constexpr const char* name = "PoolChain";
+  template <class Self, class F>
+  static void fields(Self& self, F&& f) {
+    f("kernel", self.kernel), f("stages", self.stages), f("activation", self.activation);
+  }
+  Desc infer(Descs in) const;
+  bool operator==(const PoolChain&) const = default;
 };
 
 // The gate of squeeze and excitation, one product for all of it:
@@ -262,7 +302,7 @@ struct GlobalMean {
   bool operator==(const GlobalMean&) const = default;
 };
 
-// y = act(a + b), of one shape
+// y = act(a + b + ...), two to eight of one shape
 struct Add {
   Activation activation;
 
@@ -282,18 +322,6 @@ struct Multiply {
   static void fields(Self& self, F&& f) { f("activation", self.activation); }
   Desc infer(Descs in) const;
   bool operator==(const Multiply&) const = default;
-};
-
-// y = scale x + shift
-struct Affine {
-  float scale = 1;
-  float shift = 0;
-
-  static constexpr const char* name = "Affine";
-  template <class Self, class F>
-  static void fields(Self& self, F&& f) { f("scale", self.scale), f("shift", self.shift); }
-  Desc infer(Descs in) const;
-  bool operator==(const Affine&) const = default;
 };
 
 // Along channels, in the order of the inputs.
@@ -400,7 +428,7 @@ struct DisparityToDepth {
   bool operator==(const DisparityToDepth&) const = default;
 };
 
-using Op = std::variant<Conv2d, ConvTranspose2d, Linear, ChannelGate, BatchNorm, Activation, Pool, GlobalMean, Add, Multiply, Affine,
+using Op = std::variant<Conv2d, ConvTranspose2d, Linear, ChannelGate, BatchNorm, Activation, Pool, PoolChain, GlobalMean, Add, Multiply, Affine,
                         Concat, Resize, PixelShuffle, Pad, Slice, Reshape, BoxFilter, GuidedFilter, Preprocess,
                         DisparityToDepth>;
 

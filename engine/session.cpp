@@ -321,7 +321,8 @@ std::vector<StepInfo> Session::steps(const Frame& frame, const std::vector<std::
   for (std::size_t k = 0; k < program.steps.size(); ++k) {
     const Step& s = program.steps[k];
     const Node& node = program.graph.nodes[static_cast<std::size_t>(program.node[k])];
-    list.push_back({s.name, s.op, s.kernel, s.refused, shape_text(program.graph[node.out[0]].desc), s.flops, s.bytes, s.launches});
+    list.push_back({s.name, s.op, s.kernel, s.refused, shape_text(program.graph[node.out[0]].desc), s.flops, s.bytes, s.launches,
+                    why_alone(program.graph, node)});
   }
   return list;
 }

@@ -37,7 +37,58 @@ Frame config_frame(const ModelConfig& c) {
   return {1, c.crop_height ? c.crop_height : c.input_height, c.crop_width ? c.crop_width : c.input_width};
 }
 
+// What a plan adds up to, and the least time that an H200 could take, at rates that such cards reach: each step's bytes
+// once, or its arithmetic in fp16 on tensor cores, whichever takes longer.
+struct Totals {
+  double flops = 0, bytes = 0, floor_s = 0;
+  int launches = 0;
+
+  explicit Totals(const std::vector<StepInfo>& steps) {
+    constexpr double bytes_per_s = 4.3e12, flops_per_s = 790e12;
+    for (const StepInfo& s : steps) {
+      flops += s.flops, bytes += s.bytes, launches += s.launches;
+      floor_s += std::max(s.bytes / bytes_per_s, s.flops / flops_per_s);
+    }
+  }
+};
+
 // ---- list ----
+
+Json plan_row(const std::string& architecture, EngineOptions options, bool fuse) {
+  options.plan_only = true, options.fuse = fuse;
+  const Engine engine = Engine::synthetic(architecture, options);
+  Session session = engine.session();
+  const Totals totals(session.steps(engine.frame()));
+  const MemoryReport memory = session.memory(engine.frame());
+  return {{"launches", totals.launches},
+          {"bytes", totals.bytes},
+          {"floor_us", totals.floor_s * 1e6},
+          {"arena_bytes", memory.arena_bytes},
+          {"lower_bound_bytes", memory.lower_bound_bytes}};
+}
+
+// The plans of all networks before and after passes, at the papers' sizes: computed, nothing runs.
+void list_plans(const EngineOptions& options, bool as_json) {
+  Json rows = Json::array();
+  if (!as_json)
+    std::printf("%-34s %-9s %19s %17s %17s %17s\n", "architecture, unfused -> fused", "at", "launches", "MB", "floor us",
+                "arena MiB");
+  for (const Architecture& a : architectures()) {
+    const Frame frame = config_frame(a.config);
+    const Json before = plan_row(a.name, options, false), after = plan_row(a.name, options, true);
+    rows.push_back({{"name", a.name}, {"width", frame.width}, {"height", frame.height}, {"unfused", before}, {"fused", after}});
+    if (as_json) continue;
+    const auto pair = [&](const char* key, double unit) {
+      char text[40];
+      std::snprintf(text, sizeof text, "%.4g -> %.4g", before[key].get<double>() / unit, after[key].get<double>() / unit);
+      return std::string(text);
+    };
+    std::printf("%-34s %-9s %19s %17s %17s %17s\n", a.name.c_str(), cli::size_text(frame.width, frame.height).c_str(),
+                pair("launches", 1).c_str(), pair("bytes", 1e6).c_str(), pair("floor_us", 1).c_str(),
+                pair("arena_bytes", 1048576).c_str());
+  }
+  if (as_json) std::printf("%s\n", Json{{"measured", false}, {"batch", 1}, {"networks", rows}}.dump(1).c_str());
+}
 
 void list(bool as_json) {
   Json rows = Json::array();
@@ -117,15 +168,7 @@ void inspect(const InspectFlags& flags) {
   const MemoryReport memory = session.memory(frame, outputs);
   const std::vector<StepInfo> steps = session.steps(frame, outputs);
   const double written = engine.multiply_adds(frame);
-  // The least time that an H200 could take, at rates that such cards reach: each step's bytes once, or its arithmetic
-  // in fp16 on tensor cores, whichever takes longer.
-  constexpr double bytes_per_s = 4.3e12, flops_per_s = 790e12;
-  double flops = 0, bytes = 0, floor_s = 0;
-  int launches = 0;
-  for (const StepInfo& s : steps) {
-    flops += s.flops, bytes += s.bytes, launches += s.launches;
-    floor_s += std::max(s.bytes / bytes_per_s, s.flops / flops_per_s);
-  }
+  const Totals totals(steps);
 
   if (flags.json) {
     Json rows = Json::array();
@@ -137,6 +180,7 @@ void inspect(const InspectFlags& flags) {
                       {"flops", s.flops},
                       {"bytes", s.bytes},
                       {"launches", s.launches},
+                      {"alone", flags.unfused ? "" : s.alone},
                       {"refused", s.refused}});
     std::printf("%s\n", Json{{"network", engine.network()},
                              {"device", engine.device()},
@@ -144,11 +188,11 @@ void inspect(const InspectFlags& flags) {
                              {"height", frame.height},
                              {"batch", frame.batch},
                              {"fused", !flags.unfused},
-                             {"launches", launches},
-                             {"floor_us", floor_s * 1e6},
-                             {"flops", flops},
+                             {"launches", totals.launches},
+                             {"floor_us", totals.floor_s * 1e6},
+                             {"flops", totals.flops},
                              {"multiply_adds_as_written", written},
-                             {"bytes", bytes},
+                             {"bytes", totals.bytes},
                              {"arena_bytes", memory.arena_bytes},
                              {"lower_bound_bytes", memory.lower_bound_bytes},
                              {"sum_bytes", memory.sum_bytes},
@@ -177,12 +221,13 @@ void inspect(const InspectFlags& flags) {
     std::printf("%-44s %-20s %-28s %9.2f %9.3f\n", s.name.c_str(), s.shape.c_str(), s.kernel.c_str(), s.flops / 1e6,
                 s.bytes / 1e6);
     if (flags.layers) std::printf("    %s\n", s.op.c_str());
+    if (!s.alone.empty() && !flags.unfused) std::printf("    alone: %s\n", s.alone.c_str());
     if (flags.layers)
       for (const std::string& why : s.refused) std::printf("    not %s\n", why.c_str());
   }
   std::printf("\n%d launches, %.2f MB to move; multiply-adds: %.3f G as written with all outputs, %.3f G as run\n",
-              launches, bytes / 1e6, written / 1e9, flops / 2e9);
-  std::printf("floor: %.1f us at 4.3 TB/s and 790 TFLOP/s (fp16 on an H200), step by step\n", floor_s * 1e6);
+              totals.launches, totals.bytes / 1e6, written / 1e9, totals.flops / 2e9);
+  std::printf("floor: %.1f us at 4.3 TB/s and 790 TFLOP/s (fp16 on an H200), step by step\n", totals.floor_s * 1e6);
   std::printf(
       "memory: weights %.2f MiB; arena %.3f MiB (%.3f an image), lower bound %.3f, without reuse %.3f; workspace "
       "%.3f\n",
@@ -325,6 +370,10 @@ int main(int argc, char** argv) {
   bool list_json = false;
   CLI::App* list_command = app.add_subcommand("list", "the networks, their papers, parameters and multiply-adds");
   list_command->add_flag("--json", list_json);
+  bool plans = false;
+  cli::EngineFlags plan_flags;
+  list_command->add_flag("--plans", plans, "what each becomes on a device, before and after passes: computed, not run");
+  plan_flags.add_to(*list_command, false);
 
   std::string name, seed, out;
   bool half = false;
@@ -379,6 +428,7 @@ int main(int argc, char** argv) {
   flags.add_to(*verify_command, false);
 
   return cli::run(app, argc, argv, [&] {
+    if (*list_command && plans) return list_plans(plan_flags.options(), list_json);
     if (*list_command) return list(list_json);
     if (*synthesize_command) return synthesize(name, seed, out, half);
     if (*inspect_command && finite) {

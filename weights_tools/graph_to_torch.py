@@ -121,6 +121,7 @@ def weight_read(weight, parts, sources):
 def conv2d(
     p, x, stride=1, padding=0, dilation=1, groups=1, sources=({},), gate=False, affine=False, input_activation="none",
     residual=False, addend={}, output_gate=False, shuffle=1, activation="none",
+    residual_last=False, result={}, reciprocal=False, crop=0,
     low_products=False,  # how the sum is made, not what it is
 ):
     (*data,) = x
@@ -142,9 +143,13 @@ def conv2d(
     y = F.conv2d(y, weight, p.bias, pair(stride), symmetric(padding), pair(dilation), groups)
     y = y if output_factor is None else y * output_factor
     y = F.pixel_shuffle(y, shuffle) if shuffle > 1 else y
+    y = activate(y, activation) if residual_last else y
     for more in (added, resized):
         y = y if more is None else y + more
-    return activate(y, activation)
+    y = y if residual_last else activate(y, activation)
+    y = y * result.get("scale", 1) + result.get("shift", 0) if result else y
+    y = 1 / y if reciprocal else y
+    return y[:, :, : y.shape[2] - pair(crop)[0], : y.shape[3] - pair(crop)[1]]
 
 
 def channel_gate(p, x, squeeze_activation="none", activation="none"):
@@ -175,8 +180,16 @@ def activation_op(p, x, kind="none", alpha=1.0):
     return activate(x[0], {"kind": kind, "alpha": alpha}, p.inplace)
 
 
-def pool(p, x, kind="max", kernel=1, stride=1, padding=0, ceil_mode=False, count_include_pad=True):
-    y, padding = x[0], four(padding)
+def pool(
+    p, x, kind="max", kernel=1, stride=1, padding=0, ceil_mode=False, count_include_pad=True, affine=False,
+    activation="none",
+):
+    y = pooled(x[0], kind, kernel, stride, padding, ceil_mode, count_include_pad)
+    return activate(y * p.weight[:, None, None] + p.bias[:, None, None] if affine else y, activation)
+
+
+def pooled(y, kind, kernel, stride, padding, ceil_mode, count_include_pad):
+    padding = four(padding)
     if kind == "max":
         if symmetric(padding) is None:
             y, padding = pad(y, padding, value=float("-inf")), (0,) * 4
@@ -184,6 +197,14 @@ def pool(p, x, kind="max", kernel=1, stride=1, padding=0, ceil_mode=False, count
     if symmetric(padding) is None:
         raise GraphError("an average pool with uneven padding has no counterpart in PyTorch")
     return F.avg_pool2d(y, pair(kernel), pair(stride), symmetric(padding), ceil_mode, count_include_pad)
+
+
+def pool_chain(p, x, kernel=5, stages=4, activation="none"):
+    t = total = x[0]
+    for factor in p.weight[1 : stages + 1]:
+        t = F.max_pool2d(t, kernel, 1, kernel // 2) * factor[:, None, None]
+        total = total + t
+    return activate(total * p.weight[0][:, None, None], activation)
 
 
 def guided_filter(p, x, radius=4, eps=1e-2):
@@ -210,8 +231,9 @@ OPS = {
     "BatchNorm": batch_norm,
     "Activation": activation_op,
     "Pool": pool,
+    "PoolChain": pool_chain,
     "GlobalMean": lambda p, x: x[0].mean((2, 3), keepdim=True),
-    "Add": lambda p, x, activation="none": activate(x[0] + x[1], activation),
+    "Add": lambda p, x, activation="none": activate(sum(x[1:], x[0]), activation),
     "Multiply": lambda p, x, activation="none": activate(x[0] * x[1], activation),
     "Affine": lambda p, x, scale=1, shift=0: x[0] * scale + shift,
     "Concat": lambda p, x: torch.cat(x, 1),

@@ -37,6 +37,8 @@ struct Places {
         output_gate(addend + (op.addend.mode != ResizeMode::none)) {}
 };
 
+bool adds(const Conv2d& op) { return op.residual || op.addend.mode != ResizeMode::none; }
+
 bool ends_plainly(const Conv2d& op) {
   return !op.residual && op.addend.mode == ResizeMode::none && !op.output_gate && op.shuffle == 1 &&
          op.activation.kind == ActivationKind::none;
@@ -77,7 +79,7 @@ class Addition {
 
   void absorb() {
     const Value a = node_.in[0], b = node_.in[1];
-    if (a == b) return;
+    if (a == b || node_.in.size() != 2) return;
     const Node *conv_a = conv_behind(a), *conv_b = conv_behind(b);
     if (fusions_.branches && conv_a && conv_b && (join(*conv_a, *conv_b) || join(*conv_b, *conv_a))) return;
     const bool later_b = structure_.producer_of(b) > structure_.producer_of(a);
@@ -85,11 +87,17 @@ class Addition {
   }
 
  private:
-  // The convolution behind v, where nobody else reads v and no activation follows.
+  // The convolution behind v, where nobody else reads v and no activation follows, or one that may come before the sum.
   const Node* conv_behind(Value v) const {
     const Node* conv = sole_producer<Conv2d>(graph_, structure_, v);
-    return conv && std::get<Conv2d>(conv->op).activation.kind == ActivationKind::none ? conv : nullptr;
+    if (!conv) return nullptr;
+    const auto& op = std::get<Conv2d>(conv->op);
+    const bool none = std::get<Add>(node_.op).activation.kind == ActivationKind::none;
+    const bool last = none && (op.residual_last || (takes_more(op) && !adds(op)));
+    return op.activation.kind == ActivationKind::none || last ? conv : nullptr;
   }
+  // Whether a kernel that takes on anything can take this one on.
+  bool takes_more(const Conv2d& op) const { return fusions_.residual_last && op.groups == 1 && !op.low_products; }
 
   // Both convolutions as one over the sources of both.
   bool join(const Node& main, const Node& other) {
@@ -113,10 +121,16 @@ class Addition {
     } else if (!op.residual) {
       in.insert(in.begin() + Places(op).residual, map);
       op.residual = true;
+    } else if (takes_more(op) && op.addend.mode == ResizeMode::none) {
+      in.insert(in.begin() + Places(op).addend, map);
+      op.addend = {.mode = ResizeMode::nearest, .scale = 1};
     } else {
       return false;
     }
-    op.activation = std::get<Add>(node_.op).activation;
+    if (op.activation.kind == ActivationKind::none)
+      op.activation = std::get<Add>(node_.op).activation;
+    else
+      op.residual_last = true;
     take_over(graph_, node_, *conv, std::move(op), std::move(in));
     return true;
   }

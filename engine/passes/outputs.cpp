@@ -67,6 +67,7 @@ Graph fuse(Graph graph, const Fusions& fusions) {
   graph = remove_dead(std::move(graph));
   if (fusions.transposes) graph = turn_transposes(std::move(graph));
   graph = fold_batch_norm(std::move(graph));
+  graph = merge_pools(std::move(graph), fusions);
   if (fusions.padding) graph = merge_padding(std::move(graph));
   if (fusions.output_gate) graph = lower_means_of_convolutions(std::move(graph));
   if (fusions.gate) graph = merge_gates(std::move(graph), fusions);
@@ -75,6 +76,8 @@ Graph fuse(Graph graph, const Fusions& fusions) {
   if (fusions.products) graph = lower_products(std::move(graph));
   if (fusions.prologue) graph = merge_prologue(std::move(graph));
   if (fusions.epilogue) graph = merge_epilogue(std::move(graph), fusions);
+  graph = merge_results(std::move(graph), fusions);
+  if (fusions.sums) graph = merge_sums(std::move(graph));
   if (fusions.gather && fusions.addend) graph = gather_sources(std::move(graph));  // what was kept for a sum alone
   if (fusions.phases) graph = split_enlarged(std::move(graph));
   if (fusions.split) graph = split_sources(std::move(graph));

@@ -23,6 +23,11 @@ struct Fusions {
   bool channel_gate = true;  // mean, two linear layers and their activations as one ChannelGate
   bool transposes = true;    // transposed convolutions of stride 1 as convolutions
   bool phases = true;        // convolutions of maps twice enlarged by repetition, by products at the small size
+  bool residual_last = true;  // what is added after the activation, and a second map of the output's size
+  bool result = true;        // a scale and a shift, or the reciprocal, where the result is stored
+  bool crop = true;          // the last rows and columns are not made
+  bool sums = true;          // sums of more than two maps
+  bool chains = true;        // chained residual pooling as one PoolChain
   bool split = true;         // sums of few channels begun early, so that the maps they come from can go
 };
 
@@ -36,9 +41,16 @@ Graph merge_padding(Graph graph);
 Graph merge_preprocess(Graph graph);
 // 1b. norm -> (activation ->) 1x1 conv: both are applied as the convolution reads.
 Graph merge_prologue(Graph graph);
+// 1c. pool -> norm: the pool's own end. Chained residual pooling whose products are one factor a channel: a PoolChain.
+Graph merge_pools(Graph graph, const Fusions& fusions = {});
 // 3. conv -> (gate ->) (shuffle ->) (add ->) activation: all is done where the result is stored. What is added is a map
 // of the output's size, a resized one, or another convolution's sum, which then takes the same products.
 Graph merge_epilogue(Graph graph, const Fusions& fusions = {});
+// 3b. conv -> scale and shift, depth of a disparity, slice of the first rows and columns: as the result is stored, or by
+// other weights.
+Graph merge_results(Graph graph, const Fusions& fusions = {});
+// 3c. a + b + ... as one Add, where the sums between have no other reader.
+Graph merge_sums(Graph graph);
 // 4. resize, concat -> conv: the convolution gathers its sources; neither the enlarged nor the joined map is stored.
 Graph gather_sources(Graph graph);
 // 6. A convolution of few output channels over several sources, in two parts: what is known early is added up early, by
@@ -81,5 +93,8 @@ Graph store_halves(Graph graph);
 
 // All passes that a backend can use, in order.
 Graph fuse(Graph graph, const Fusions& fusions);
+
+// Of a node that moves or scales elements and stands by itself after all passes, why; else empty.
+std::string why_alone(const Graph& graph, const Node& node);
 
 }  // namespace fathom

@@ -56,9 +56,9 @@ class Splitter {
     Node& node = graph_.nodes[static_cast<std::size_t>(index)];
     const auto* conv = std::get_if<Conv2d>(&node.op);
     const bool added_twice = conv && conv->residual && conv->addend.mode != ResizeMode::none;
-    if (!conv || conv->sources.size() < 2 || added_twice || conv->gate || conv->affine || conv->output_gate ||
-        conv->shuffle != 1 || conv->groups != 1 || conv->low_products || !(conv->input_activation == Activation{}) ||
-        std::find(whole_.begin(), whole_.end(), node.name) != whole_.end())
+    if (!conv || conv->sources.size() < 2 || added_twice || conv->residual_last || conv->gate || conv->affine ||
+        conv->output_gate || conv->shuffle != 1 || conv->groups != 1 || conv->low_products ||
+        !(conv->input_activation == Activation{}) || std::find(whole_.begin(), whole_.end(), node.name) != whole_.end())
       return;
     const auto role = conv->inputs(std::span<const Value>(node.in));
     const ValueInfo weight = graph_[role.weight];
@@ -80,7 +80,8 @@ class Splitter {
       (is_early ? early : late).push_back(k), (is_early ? early_channels : late_channels).push_back(range);
       if (is_early) made = std::max(made, structure_.producer_of(v)), freed += graph_[v].desc.elements();
     }
-    const Desc sum = graph_[node.out[0]].desc;
+    const Desc y = graph_[node.out[0]].desc;  // the sum is made before the crop
+    const Desc sum = Desc::nhwc(y.n(), y.c(), y.h() + conv->crop.h, y.w() + conv->crop.w);
     if (early.empty() || late.empty() || freed < 2 * sum.elements()) return;
 
     const auto part = [&](const std::vector<std::size_t>& which, const std::vector<Range>& ranges, Conv2d op,
@@ -93,6 +94,7 @@ class Splitter {
     };
     Conv2d plain = *conv;
     plain.bias = false, plain.residual = false, plain.addend = {}, plain.activation = {};
+    plain.result = {}, plain.reciprocal = false, plain.crop = 0;
     auto [early_op, early_in] = part(early, early_channels, plain, "early");
     graph_.values.push_back({node.name + ".early", sum, nullptr});
     const Value early_sum{static_cast<int>(graph_.values.size()) - 1};

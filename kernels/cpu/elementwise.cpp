@@ -121,10 +121,16 @@ Step prepare(const Add& op, const NodeIo& io, CpuBackend& backend) {
   expect_channels_last(io.out.desc, io.out.name);
   Step step = describe(op, io);
   step.kernel = "vector loop";
-  step.run = [a = Input(io.in[0], backend), b = Input(io.in[1], backend), out = io.out, act = op.activation,
-              threads = backend.threads()](const RunArgs& args) {
-    for_runs<2>(threads, args.view<float>(out), {a.view(args), b.view(args)},
-                [&](float* y, const auto& x, std::int64_t count) { add_run(act, x[0], x[1], y, count); });
+  std::vector<Input> inputs;
+  for (const Operand& x : io.in) inputs.emplace_back(x, backend);
+  step.run = [inputs, out = io.out, act = op.activation, threads = backend.threads()](const RunArgs& args) {
+    const View<float, 4> y = args.view<float>(out);
+    View<const float, 4> sum = inputs[0].view(args);
+    for (std::size_t k = 1; k < inputs.size(); ++k, sum = fathom::view<const float>(out.desc, y.data)) {
+      const Activation f = k + 1 < inputs.size() ? Activation{} : act;
+      for_runs<2>(threads, y, {sum, inputs[k].view(args)},
+                  [&](float* to, const auto& x, std::int64_t count) { add_run(f, x[0], x[1], to, count); });
+    }
   };
   return step;
 }

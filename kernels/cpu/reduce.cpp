@@ -1,4 +1,4 @@
-// Pool, GlobalMean and Linear: every output is a short sum or maximum over inputs.
+// Pool, PoolChain, GlobalMean and Linear: every output is a short sum or maximum over inputs.
 #include <limits>
 
 #include "kernels/cpu/input.hpp"
@@ -53,6 +53,29 @@ FATHOM_CLONES void pool_row(PoolKind kind, const float* x, std::int64_t x_row, s
   }
 }
 
+// y = factor x + shift, by channel
+FATHOM_CLONES void scale_row(const float* factor, const float* shift, float* y, std::int64_t y_pixel, std::int64_t count,
+                             std::int64_t c) {
+  for (std::int64_t j = 0; j < count; ++j, y += y_pixel)
+    for (std::int64_t q = 0; q < c; ++q) y[q] = factor[q] * y[q] + (shift ? shift[q] : 0);
+}
+
+// y += x
+FATHOM_CLONES void add_to_row(const float* __restrict x, std::int64_t x_pixel, float* __restrict y,
+                              std::int64_t y_pixel, std::int64_t count, std::int64_t c) {
+  for (std::int64_t j = 0; j < count; ++j, x += x_pixel, y += y_pixel)
+    for (std::int64_t q = 0; q < c; ++q) y[q] += x[q];
+}
+
+void activate_row(const Activation& act, float* y, std::int64_t y_pixel, std::int64_t count, std::int64_t c) {
+  for (std::int64_t j = 0; act.kind != ActivationKind::none && j < count; ++j, y += y_pixel) activate_run(act, y, y, c);
+}
+
+Packed as_it_is(CpuBackend& backend, const Operand& o) {
+  return packed(backend, o, "it is", o.desc.elements(),
+                [n = o.desc.elements()](const float* from, float* to) { std::copy_n(from, n, to); });
+}
+
 // sum[c] += the pixels of a row. A row is summed in float, rows in double: short sums lose little.
 FATHOM_CLONES void add_row(const float* x, std::int64_t x_pixel, std::int64_t w, std::int64_t c, float* __restrict row,
                            double* __restrict sum) {
@@ -77,7 +100,9 @@ Step prepare(const Pool& op, const NodeIo& io, CpuBackend& backend) {
   step.kernel = "vector loop";
   const Desc &x = io.in[0].desc, &y = io.out.desc;
   const Padding& p = op.padding;
-  step.run = [in = Input(io.in[0], backend), out = io.out, kind = op.kind, threads = backend.threads(),
+  step.run = [in = Input(io.in[0], backend), out = io.out, kind = op.kind, act = op.activation,
+              weight = op.affine ? as_it_is(backend, io.in[1]) : nullptr,
+              bias = op.affine ? as_it_is(backend, io.in[2]) : nullptr, threads = backend.threads(),
               rows = windows(x.h(), y.h(), op.kernel.h, op.stride.h, p.top, p.bottom, op.count_include_pad),
               columns = windows(x.w(), y.w(), op.kernel.w, op.stride.w, p.left, p.right, op.count_include_pad)](
                  const RunArgs& args) {
@@ -85,10 +110,53 @@ Step prepare(const Pool& op, const NodeIo& io, CpuBackend& backend) {
     const View<float, 4> y = args.view<float>(out);
     const std::int64_t h = y.extent[2];
     parallel_for(threads, y.extent[0] * h, [&](std::int64_t row, int) {
-      const std::int64_t n = row / h, i = row % h;
-      pool_row(kind, &x(n, 0, 0, 0), x.stride[2], x.stride[3], rows[static_cast<std::size_t>(i)], columns.data(),
-               y.extent[3], &y(n, 0, i, 0), y.stride[3], y.extent[1]);
+      const std::int64_t n = row / h, i = row % h, w = y.extent[3], c = y.extent[1];
+      float* const to = &y(n, 0, i, 0);
+      pool_row(kind, &x(n, 0, 0, 0), x.stride[2], x.stride[3], rows[static_cast<std::size_t>(i)], columns.data(), w, to,
+               y.stride[3], c);
+      if (weight) scale_row(weight.get(), bias.get(), to, y.stride[3], w, c);
+      activate_row(act, to, y.stride[3], w, c);
     });
+  };
+  return step;
+}
+
+// Stage by stage, each from one half of the workspace to the other; y holds the sum.
+Step prepare(const PoolChain& op, const NodeIo& io, CpuBackend& backend) {
+  expect_channels_last(io.out.desc, io.out.name);
+  Step step = describe(op, io);
+  step.kernel = "vector loops, stage by stage";
+  const Desc dense = Desc::nhwc(io.out.desc.n(), io.out.desc.c(), io.out.desc.h(), io.out.desc.w());
+  step.workspace_bytes = 2 * dense.elements() * 4;
+  const int reach = op.kernel / 2;
+  step.run = [in = Input(io.in[0], backend), out = io.out, dense, op, weight = as_it_is(backend, io.in[1]),
+              threads = backend.threads(), rows = windows(dense.h(), dense.h(), op.kernel, 1, reach, reach, false),
+              columns = windows(dense.w(), dense.w(), op.kernel, 1, reach, reach, false)](const RunArgs& args) {
+    const View<float, 4> y = args.view<float>(out);
+    const std::int64_t h = dense.h(), w = dense.w(), c = dense.c();
+    const auto for_rows = [&](auto f) {
+      parallel_for(threads, dense.n() * h, [&](std::int64_t row, int) { f(row / h, row % h); });
+    };
+    View<const float, 4> t = in.view(args);
+    for (int k = 0; k <= op.stages; ++k) {
+      const View<float, 4> next = fathom::view<float>(dense, args.workspace + (k % 2 ? dense.elements() * 4 : 0));
+      for_rows([&](std::int64_t n, std::int64_t i) {
+        float* const sum = &y(n, 0, i, 0);
+        if (k == 0) {
+          for (std::int64_t j = 0; j < w; ++j) std::copy_n(&t(n, 0, i, j), c, &y(n, 0, i, j));
+          return;
+        }
+        float* const to = &next(n, 0, i, 0);
+        pool_row(PoolKind::max, &t(n, 0, 0, 0), t.stride[2], t.stride[3], rows[static_cast<std::size_t>(i)],
+                 columns.data(), w, to, c, c);
+        scale_row(weight.get() + k * c, nullptr, to, c, w, c);
+        add_to_row(to, c, sum, y.stride[3], w, c);
+        if (k < op.stages) return;
+        scale_row(weight.get(), nullptr, sum, y.stride[3], w, c);
+        activate_row(op.activation, sum, y.stride[3], w, c);
+      });
+      if (k > 0) t = fathom::view<const float>(dense, next.data);
+    }
   };
   return step;
 }
@@ -128,12 +196,8 @@ Step prepare(const Linear& op, const NodeIo& io, CpuBackend& backend) {
   expect_channels_last(io.out.desc, io.out.name);
   Step step = describe(op, io);
   step.kernel = "dot products";
-  const auto copy_of = [&](const Operand& o) {
-    return packed(backend, o, "it is", o.desc.elements(),
-                  [n = o.desc.elements()](const float* from, float* to) { std::copy_n(from, n, to); });
-  };
-  step.run = [in = Input(io.in[0], backend), out = io.out, act = op.activation, weight = copy_of(io.in[1]),
-              bias = op.bias ? copy_of(io.in[2]) : nullptr, threads = backend.threads()](const RunArgs& args) {
+  step.run = [in = Input(io.in[0], backend), out = io.out, act = op.activation, weight = as_it_is(backend, io.in[1]),
+              bias = op.bias ? as_it_is(backend, io.in[2]) : nullptr, threads = backend.threads()](const RunArgs& args) {
     const View<const float, 4> x = in.view(args);
     const View<float, 4> y = args.view<float>(out);
     const std::int64_t c = x.extent[1], outputs = y.extent[1];

@@ -1,4 +1,4 @@
-// y = act(a + b), y = act(a * b) with b repeated along the axes where its extent is 1, and BatchNorm:
+// y = act(a + b + ...), y = act(a * b) with b repeated along the axes where its extent is 1, and BatchNorm:
 // y = act(scale[c] x + shift[c]). One pass; see chunks.cuh for who works on what.
 #include "chunks.cuh"
 #include "constants.hpp"
@@ -8,15 +8,22 @@ namespace fathom {
 
 namespace gpu {
 
+// Up to Most maps, in their order.
+template <int Most>
 struct AddMaps {
-  ChunkMap a, b, y;
+  ChunkMap x[Most], y;
+  int count;
   Activation f;
   template <int Width>
   __device__ void run(const Chunk& at) const {
-    Vec<float, Width> v = a.load_chunk<Width>(at);
-    const Vec<float, Width> u = b.load_chunk<Width>(at);
+    Vec<float, Width> v = x[0].template load_chunk<Width>(at);
 #pragma unroll
-    for (int i = 0; i < Width; ++i) v[i] += u[i];
+    for (int k = 1; k < Most; ++k) {
+      if (k >= count) break;
+      const Vec<float, Width> u = x[k].template load_chunk<Width>(at);
+#pragma unroll
+      for (int i = 0; i < Width; ++i) v[i] += u[i];
+    }
     y.store_chunk(at, apply(f, v));
   }
 };
@@ -73,14 +80,21 @@ void repeat(ChunkMap& b) {
 
 Step prepare(const Add& op, const NodeIo& io, CudaBackend&) {
   Step step = begin(op, io);
-  Operand a = io.in[0], b = io.in[1], y = io.out;
-  if (is_one_pixel(a.desc) && is_one_pixel(b.desc) && is_one_pixel(y.desc))
-    for (Operand* o : {&a, &b, &y}) o->desc = as_one_pixel(o->desc);
-  const int width = chunk_width({a.desc, y.desc});
-  step.kernel = "sum, " + chunk_text(width);
+  std::vector<Operand> x = io.in;
+  Operand y = io.out;
+  if (is_one_pixel(y.desc) && std::all_of(x.begin(), x.end(), [](const Operand& o) { return is_one_pixel(o.desc); })) {
+    for (Operand& o : x) o.desc = as_one_pixel(o.desc);
+    y.desc = as_one_pixel(y.desc);
+  }
+  const int width = chunk_width({x[0].desc, y.desc});
+  step.kernel = (x.size() > 2 ? "sum of several, " : "sum, ") + chunk_text(width);
   step.run = [=, f = op.activation](const RunArgs& args) {
-    const auto map = [&](const Operand& o) { return ChunkMap(o.desc, args.data[o.id], width); };
-    launch_chunks(width, y.desc, args.stream, AddMaps{map(a), map(b), map(y), f});
+    const auto add = [&]<int Most>(AddMaps<Most> sum) {
+      for (std::size_t k = 0; k < x.size(); ++k) sum.x[k] = ChunkMap(x[k].desc, args.data[x[k].id], width);
+      sum.y = ChunkMap(y.desc, args.data[y.id], width), sum.count = static_cast<int>(x.size()), sum.f = f;
+      launch_chunks(width, y.desc, args.stream, sum);
+    };
+    x.size() > 2 ? add(AddMaps<8>{}) : add(AddMaps<2>{});
   };
   return step;
 }

@@ -1,6 +1,7 @@
 // Parameters on their way to the device: read as float32, laid out as a kernel wants them, packed once.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <functional>
 #include <memory>
@@ -29,6 +30,13 @@ std::shared_ptr<const T> packed(CudaBackend& backend, const Operand& o, const st
   return std::static_pointer_cast<const T>(
       backend.packed(key, count * static_cast<std::int64_t>(sizeof(T)),
                      [&](std::byte* to) { fill(constant_values(o).get(), reinterpret_cast<T*>(to)); }));
+}
+
+// One number a channel, filled up with zeros to a multiple of 8: kernels read them in chunks.
+inline std::shared_ptr<const float> packed_channels(CudaBackend& backend, const Operand& o) {
+  const std::int64_t c = o.desc.elements(), stored = (c + 7) / 8 * 8;
+  return packed<float>(backend, o, "filled up to " + std::to_string(stored), stored,
+                       [=](const float* from, float* to) { std::fill_n(std::copy_n(from, c, to), stored - c, 0.0f); });
 }
 
 // A weight as a half; what no half can hold names its layer.

@@ -66,7 +66,8 @@ struct ConvPrologue {
   }
 };
 
-// What happens to a sum where it is stored: act(shuffle((sum + bias) * gate) + residual + resize(addend)).
+// What happens to a sum where it is stored: result(act(shuffle((sum + bias) * gate) + residual + resize(addend))), or act
+// before what is added.
 struct ConvEpilogue {
   const float* bias = nullptr;  // (O); null: none
   bool has_gate = false, has_residual = false, has_addend = false;
@@ -74,16 +75,24 @@ struct ConvEpilogue {
   Axis rows, columns;                // of y in the addend
   int shuffle = 1;
   Activation activation;
+  bool residual_last = false, has_result = false, reciprocal = false;
+  Affine result;
 
+  __device__ float result_of(float x) const {
+    x = result.scale * x + result.shift;
+    return reciprocal ? 1 / x : x;
+  }
   // Channel o of the convolution at (i, j).
   __device__ void store(int n, int o, int i, int j, float sum) const {
     if (bias) sum += bias[o];
     if (has_gate) sum *= gate.load(n, o, 0, 0);
     const int square = shuffle * shuffle, c = o / square;
     const int h = i * shuffle + o % square / shuffle, w = j * shuffle + o % shuffle;
+    if (residual_last) sum = apply(activation, sum);
     if (has_residual) sum += residual.load(n, c, h, w);
     if (has_addend) sum += sample(addend, n, c, rows.place(h), columns.place(w));
-    y.store(n, c, h, w, apply(activation, sum));
+    if (!residual_last) sum = apply(activation, sum);
+    y.store(n, c, h, w, has_result ? result_of(sum) : sum);
   }
 };
 

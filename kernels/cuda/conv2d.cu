@@ -51,6 +51,8 @@ std::string ConvTask::extras() const {
   if (op.affine || op.input_activation.kind != ActivationKind::none) return "a norm or an activation of its input";
   if (op.addend.mode != ResizeMode::none || op.output_gate || op.shuffle != 1)
     return "an addend, a gate or a pixel shuffle of its output";
+  if (op.residual_last) return "a residual behind its activation";
+  if (!(op.result == Affine{}) || op.reciprocal) return "a scale, a shift or a reciprocal of its output";
   for (const Source& s : op.sources)
     if (s.centre || s.stride != Size2(1)) return "a source of its own stride or kernel";
   return {};
@@ -134,17 +136,19 @@ ConvOperands::ConvOperands(const ConvTask& task) {
   optional(role.residual, after.has_residual, after.residual);
   optional(role.addend, after.has_addend, after.addend);
   optional(role.output_gate, after.has_gate, after.gate);
-  const Desc& y = task.io.out.desc;
   if (role.addend) {
     const Source how{.resize = task.op.addend};
-    after.rows = Axis(how, role.addend->desc.h(), y.h());
-    after.columns = Axis(how, role.addend->desc.w(), y.w());
+    const Desc resized = task.op.addend.infer({&role.addend->desc, 1});  // y before its crop
+    after.rows = Axis(how, role.addend->desc.h(), resized.h());
+    after.columns = Axis(how, role.addend->desc.w(), resized.w());
   }
   after.y = map(task.io.out);
   bias_ = task.bias(), scale_ = vector(role.scale), shift_ = vector(role.shift);
   after.bias = bias_.get(), before.scale = scale_.get(), before.shift = shift_.get();
   before.activation = task.op.input_activation, after.activation = task.op.activation;
-  after.shuffle = task.op.shuffle;
+  after.shuffle = task.op.shuffle, after.residual_last = task.op.residual_last;
+  after.result = task.op.result, after.reciprocal = task.op.reciprocal;
+  after.has_result = !(task.op.result == Affine{}) || task.op.reciprocal;
 }
 
 ConvMaps ConvOperands::at(const RunArgs& args) const {

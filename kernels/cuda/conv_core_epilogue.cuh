@@ -1,5 +1,5 @@
 // The epilogue: sums, which lie in shared memory or in parts in the workspace, to the output.
-//   y = act(shuffle((sum + bias) * gate) + residual + resize(addend)), zeros where the pixel is padded
+//   y = result(act(shuffle((sum + bias) * gate) + residual + resize(addend))), zeros where the pixel is padded
 // A thread takes eight neighbouring channels of a pixel at a time. For a pixel shuffle the columns of the product were
 // ordered when the weights were packed: first all channels of the square's first place, then of its second, ...
 #pragma once
@@ -81,9 +81,14 @@ __device__ inline void store_eight(const ConvCore& conv, int n, int column, int 
 #pragma unroll
     for (int k = 0; k < 8; ++k) v[k] *= c + k < conv.channels ? e.gate.load(n, c + k, 0, 0) : 0;
   }
+  if (e.residual_last) activate(e.activation, v);
   if (e.has_residual) add(v, ChannelMap{e.residual, conv.y_stored}.load(n, c, h, w));
   if (e.has_addend) add(v, ChannelMap{e.addend, conv.y_stored}.sample(n, c, e.rows.place(h), e.columns.place(w)));
-  activate(e.activation, v);
+  if (!e.residual_last) activate(e.activation, v);
+  if (e.has_result) {
+#pragma unroll
+    for (int k = 0; k < 8; ++k) v[k] = e.result_of(v[k]);
+  }
 #pragma unroll
   for (int k = 0; k < 8; ++k) v[k] = c + k < conv.channels ? v[k] : 0;
   ChannelMap{e.y, conv.y_stored}.store(n, c, h, w, v);

@@ -45,7 +45,7 @@ void take_as_one_row(ConvProblem& p, const ConvTask& task) {
     return s.resize.mode != ResizeMode::none || s.stride != Size2(1);
   });
   const bool pointwise = p.kernel_h == 1 && p.kernel_w == 1 && p.stride_h == 1 && p.stride_w == 1;
-  const bool stored_as_is = task.op.shuffle == 1 && !task.role.addend;
+  const bool stored_as_is = task.op.shuffle == 1 && !task.role.addend && task.op.crop == Size2(0);
   p.one_row = pointwise && stored_as_is && !task.op.padding.any() && !resized && all(pixels_in_a_row);
   if (!p.one_row) return;
   p.outputs_w *= p.outputs_h, p.outputs_h = 1;

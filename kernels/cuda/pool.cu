@@ -1,6 +1,8 @@
 // The largest or the mean of each window. A thread makes a chunk of channels (chunks.cuh) of one pixel, or of four
-// below each other whose windows share rows. Windows side by side overlap in the caches. Sums run in float32.
+// below each other whose windows share rows. Windows side by side overlap in the caches. Sums run in float32. What
+// comes out goes through act(weight[c] x + bias[c]).
 #include "chunks.cuh"
+#include "constants.hpp"
 #include "kernels.hpp"
 
 namespace fathom {
@@ -22,8 +24,24 @@ __device__ inline Vec<float, Width> filled(float value) {
   return v;
 }
 
+struct PoolEnd {
+  const float *weight = nullptr, *bias = nullptr;  // (C and its padding); null: none
+  Activation f;
+
+  template <int Width>
+  __device__ void store(const ChunkMap& y, const Chunk& at, Vec<float, Width> v) const {
+    if (weight) {
+      const Vec<float, Width> a = load_vec_readonly<Width>(weight + at.c), b = load_vec_readonly<Width>(bias + at.c);
+#pragma unroll
+      for (int i = 0; i < Width; ++i) v[i] = a[i] * v[i] + b[i];
+    }
+    y.store_chunk(at, apply(f, v));
+  }
+};
+
 struct PoolMap {
   ChunkMap x, y;
+  PoolEnd end;
   int kernel_h, kernel_w, stride_h, stride_w, top, left;
   int padded_h, padded_w;  // where the padding ends, from x's first pixel
   bool largest, count_include_pad;
@@ -51,7 +69,7 @@ struct PoolMap {
 #pragma unroll
       for (int i = 0; i < Width; ++i) v[i] *= factor;
     }
-    y.store_chunk(at, v);
+    end.store(y, at, v);
   }
 };
 
@@ -62,6 +80,7 @@ template <int K, int S>
 struct MaxColumn {
   static constexpr int kBlocks = 3;
   ChunkMap x, y;
+  PoolEnd end;
   int top, left;
   template <int Width>
   __device__ void run(const Chunk& at) const {
@@ -82,7 +101,7 @@ struct MaxColumn {
     }
 #pragma unroll
     for (int r = 0; r < kColumn; ++r)
-      if (at.h * kColumn + r < y.bytes.extent[2]) y.store_chunk({at.n, at.c, at.h * kColumn + r, at.w}, v[r]);
+      if (at.h * kColumn + r < y.bytes.extent[2]) end.store(y, {at.n, at.c, at.h * kColumn + r, at.w}, v[r]);
   }
 };
 
@@ -110,16 +129,19 @@ Step prepare(const Pool& op, const NodeIo& io, CudaBackend& backend) {
   Step step = begin(op, io);
   const Operand x = io.in[0], y = io.out;
   const int width = chunk_width({x.desc, y.desc});
+  const auto weight = op.affine ? packed_channels(backend, io.in[1]) : nullptr,
+             bias = op.affine ? packed_channels(backend, io.in[2]) : nullptr;
   if (const std::string why = refuse_columns(op, y.desc, width, backend.gpu()); why.empty()) {
     step.kernel = "four pixels a thread, " + chunk_text(width);
     Desc groups = y.desc;
     groups.extent[2] = (y.desc.h() + kColumn - 1) / kColumn;
     step.run = [=](const RunArgs& args) {
       const ChunkMap from(x.desc, args.data[x.id], width), to(y.desc, args.data[y.id], width);
+      const PoolEnd end{weight.get(), bias.get(), op.activation};
       if (op.kernel.h == 3)
-        launch_chunks(width, groups, args.stream, MaxColumn<3, 2>{from, to, op.padding.top, op.padding.left});
+        launch_chunks(width, groups, args.stream, MaxColumn<3, 2>{from, to, end, op.padding.top, op.padding.left});
       else
-        launch_chunks(width, groups, args.stream, MaxColumn<5, 1>{from, to, op.padding.top, op.padding.left});
+        launch_chunks(width, groups, args.stream, MaxColumn<5, 1>{from, to, end, op.padding.top, op.padding.left});
     };
     return step;
   } else {
@@ -130,6 +152,7 @@ Step prepare(const Pool& op, const NodeIo& io, CudaBackend& backend) {
     launch_chunks(width, y.desc, args.stream,
                   PoolMap{.x = ChunkMap(x.desc, args.data[x.id], width),
                           .y = ChunkMap(y.desc, args.data[y.id], width),
+                          .end = {weight.get(), bias.get(), op.activation},
                           .kernel_h = op.kernel.h,
                           .kernel_w = op.kernel.w,
                           .stride_h = op.stride.h,

@@ -20,7 +20,7 @@ std::vector<int> in_place(const Graph& graph, const Node& node) {
     const std::size_t residual = conv->sources.size() + conv->gate;
     if (conv->residual && std::count(node.in.begin(), node.in.end(), node.in[residual]) == 1) offer(residual);
   } else if (std::holds_alternative<Add>(node.op) || std::holds_alternative<Multiply>(node.op)) {
-    offer(0), offer(1);
+    for (std::size_t k = 0; k < node.in.size(); ++k) offer(k);
   } else if (std::holds_alternative<Activation>(node.op) || std::holds_alternative<BatchNorm>(node.op) ||
              std::holds_alternative<Affine>(node.op) || std::holds_alternative<DisparityToDepth>(node.op)) {
     offer(0);

@@ -137,4 +137,19 @@ __device__ inline float2 unpack_halves(unsigned pair) {
           to_float(__ushort_as_half(static_cast<unsigned short>(pair >> 16)))};
 }
 
+// The larger of both halves of such registers; a NaN stays.
+__device__ inline unsigned larger_halves(unsigned a, unsigned b) {
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800
+  __half2 x, y;
+  memcpy(&x, &a, sizeof x), memcpy(&y, &b, sizeof y);
+  x = __hmax2_nan(x, y);
+  memcpy(&a, &x, sizeof a);
+  return a;
+#else
+  const float2 x = unpack_halves(a), y = unpack_halves(b);
+  const auto larger = [](float u, float v) { return v > u || v != v ? v : u; };
+  return pack_halves(larger(x.x, y.x), larger(x.y, y.y));
+#endif
+}
+
 }  // namespace fathom::gpu

@@ -1,4 +1,4 @@
-// y = act(a + b)
+// y = act(a + b + ...)
 #include "kernels/reference/kernels.hpp"
 #include "kernels/reference/loops.hpp"
 
@@ -6,12 +6,15 @@ namespace fathom {
 
 Step prepare(const Add& op, const NodeIo& io, ReferenceBackend&) {
   Step step = reference::begin(op, io, reference::Reuse::same_element);
-  step.run = [op, first = reference::Input(io.in[0]), second = reference::Input(io.in[1]),
-              out = io.out](const RunArgs& args) {
-    const View<const float, 4> a = first(args), b = second(args);
+  std::vector<reference::Input> inputs;
+  for (const Operand& x : io.in) inputs.emplace_back(x);
+  step.run = [op, inputs, out = io.out](const RunArgs& args) {
+    std::vector<View<const float, 4>> maps;
+    for (const reference::Input& x : inputs) maps.push_back(x(args));
     const View<float, 4> y = args.view<float>(out);
     reference::for_each(out.desc, [&](auto n, auto c, auto i, auto j) {
-      const double sum = static_cast<double>(a(n, c, i, j)) + b(n, c, i, j);
+      double sum = 0;
+      for (const View<const float, 4>& x : maps) sum += x(n, c, i, j);
       y(n, c, i, j) = static_cast<float>(reference::apply(op.activation, sum));
     });
   };

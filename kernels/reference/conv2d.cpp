@@ -107,7 +107,7 @@ std::array<double, strip> dot(const float* w, const double* window, std::int64_t
 
 Step prepare(const Conv2d& op, const NodeIo& io, ReferenceBackend&) {
   const int residual_input = static_cast<int>(op.sources.size()) + op.gate;
-  const bool on_residual = op.residual && io.in_place == residual_input;
+  const bool on_residual = op.residual && op.crop == Size2(0) && io.in_place == residual_input;
   Step step = begin(op, io, on_residual ? Reuse::same_element : Reuse::none);
   const auto role = op.inputs(io.inputs());
   std::vector<Input> sources;
@@ -125,7 +125,7 @@ Step prepare(const Conv2d& op, const NodeIo& io, ReferenceBackend&) {
   }
   const Desc &w = role.weight.desc, &y = io.out.desc;
   MapTaps addend_taps;
-  if (role.addend) addend_taps = taps_of(op.addend, role.addend->desc, y);
+  if (role.addend) addend_taps = taps_of(op.addend, role.addend->desc, op.addend.infer({&role.addend->desc, 1}));
   const Geometry g{.stride = op.stride,
                    .dilation = op.dilation,
                    .height = static_cast<std::int64_t>(taps[0].rows.size()),
@@ -156,11 +156,14 @@ Step prepare(const Conv2d& op, const NodeIo& io, ReferenceBackend&) {
       if (output_gate_in) value *= output_gate(n, o, 0, 0);
       const std::int64_t f = op.shuffle, c = o / (f * f);
       const std::int64_t i = at / g.out_w * f + o % (f * f) / f, j = at % g.out_w * f + o % f;
+      if (op.residual_last) value = apply(op.activation, value);
       if (residual_in) value += residual(n, c, i, j);
       if (addend_in)
         value += sample(addend, n, c, addend_taps.rows[static_cast<std::size_t>(i)],
                         addend_taps.cols[static_cast<std::size_t>(j)]);
-      y(n, c, i, j) = static_cast<float>(apply(op.activation, value));
+      if (!op.residual_last) value = apply(op.activation, value);
+      value = op.result.scale * value + op.result.shift;
+      y(n, c, i, j) = static_cast<float>(op.reciprocal ? 1 / value : value);
     };
 
     for (std::int64_t n = 0; n < y.extent[0]; ++n) {

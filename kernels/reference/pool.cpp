@@ -1,5 +1,6 @@
 // max: y = the largest x of the window, padding counts as -inf
 // average: y = sum of the window / its cells inside the input, or with count_include_pad inside the padded input
+// then y = act(weight[c] y + bias[c])
 #include <algorithm>
 #include <limits>
 
@@ -10,8 +11,9 @@ namespace fathom {
 
 Step prepare(const Pool& op, const NodeIo& io, ReferenceBackend&) {
   Step step = reference::begin(op, io);
-  step.run = [op, data = reference::Input(io.in[0]), out = io.out](const RunArgs& args) {
-    const View<const float, 4> x = data(args);
+  step.run = [op, data = reference::Input(io.in[0]), weight_in = reference::Input(op.affine ? &io.in[1] : nullptr),
+              bias_in = reference::Input(op.affine ? &io.in[2] : nullptr), out = io.out](const RunArgs& args) {
+    const View<const float, 4> x = data(args), weight = weight_in(args), bias = bias_in(args);
     const View<float, 4> y = args.view<float>(out);
     const std::int64_t h = x.extent[2], w = x.extent[3];
     reference::for_each(out.desc, [&](auto n, auto c, auto i, auto j) {
@@ -29,7 +31,9 @@ Step prepare(const Pool& op, const NodeIo& io, ReferenceBackend&) {
         }
       const std::int64_t cells =
           op.count_include_pad ? padded_rows * padded_cols : (last_row - first_row) * (last_col - first_col);
-      y(n, c, i, j) = static_cast<float>(op.kind == PoolKind::max ? largest : sum / static_cast<double>(cells));
+      double value = op.kind == PoolKind::max ? largest : sum / static_cast<double>(cells);
+      if (op.affine) value = weight(c, 0, 0, 0) * value + bias(c, 0, 0, 0);
+      y(n, c, i, j) = static_cast<float>(reference::apply(op.activation, value));
     });
   };
   return step;

@@ -42,7 +42,8 @@ struct EveryOp {
     Conv2d fused{.padding = 1};
     fused.sources = {Source{.resize = {ResizeMode::bilinear, 0, {48, 80}, true}, .pad_mode = PadMode::reflect},
                      Source{.resize = {ResizeMode::nearest, 2}, .pad_mode = PadMode::replicate}};
-    fused.gate = fused.residual = true;
+    fused.gate = fused.residual = fused.residual_last = fused.reciprocal = true;
+    fused.result = {0.5f, 2}, fused.crop = {1, 3};
     const Value gate_of = op(Concat{}, {image, features}, "together");
     const Value gate = op(GlobalMean{}, {gate_of}, "gate");
     const Value addend = op(Resize{ResizeMode::nearest, {2, 2}}, {features}, "addend");
@@ -62,8 +63,10 @@ struct EveryOp {
        {features, sw, sb, ew, eb}, "se");
     norm(features, 8, "bn");
     op(Activation{ActivationKind::elu, 2}, {image}, "elu");
-    op(Pool{PoolKind::average, 3, 2, 1, true, false}, {image}, "pool");
-    op(Add{{ActivationKind::relu}}, {features, features}, "sum");
+    const Value pw = weight("pool.weight", Desc::dense({3})), pb = weight("pool.bias", Desc::dense({3}));
+    op(Pool{PoolKind::average, 3, 2, 1, true, false, true, {ActivationKind::elu, 0.5f}}, {image, pw, pb}, "pool");
+    op(PoolChain{3, 2, {ActivationKind::relu6}}, {features, weight("chain.weight", Desc::dense({3, 8}))}, "chain");
+    op(Add{{ActivationKind::relu}}, {features, features, features}, "sum");
     op(Multiply{{ActivationKind::sigmoid}}, {features, scores}, "product");
     op(Affine{2.5f, -0.1f}, {features}, "affine");
     op(PixelShuffle{2}, {features}, "shuffled");

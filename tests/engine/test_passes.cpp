@@ -19,7 +19,7 @@ class RandomNetwork {
   Graph build() {
     const Value image = graph_.add_input("image", Desc::nhwc(2, 3, 12, 10, DType::u8));
     maps_.push_back(graph_.add(Preprocess{{0.45f}, {0.225f}}, {image}, "input"));
-    for (int k = 0; k < 14; ++k) maps_.push_back(layer());
+    for (int k = 0; k < 17; ++k) maps_.push_back(layer());
     graph_.outputs.push_back({"last", maps_.back()});
     graph_.outputs.push_back({"some", maps_[maps_.size() / 2]});
     return graph_;
@@ -67,7 +67,7 @@ class RandomNetwork {
   Value layer() {
     const Value x = any();
     const int c = static_cast<int>(desc(x).c());
-    switch (pick(16)) {
+    switch (pick(21)) {
       case 0: return conv(x, 1 + pick(6), 3, 1, pick(2));
       case 1: return norm(conv(x, 1 + pick(6), 1 + 2 * pick(2), pick(2), pick(2)));
       case 2: return activation(pick(2) ? norm(conv(x, 4, 3, 1, false)) : x);
@@ -148,8 +148,52 @@ class RandomNetwork {
         if (op.bias) in.push_back(constant(key + ".bias", Desc::dense({2 * groups})));
         return activation(norm(graph_.add(op, in, key)));
       }
+      case 15: {  // what is added comes after the activation (CND), and once more
+        const Value y = graph_.add(Add{}, {x, activation(norm(conv(x, c, 3, 1, false)))}, name("late"));
+        return pick(2) ? y : graph_.add(Add{}, {pick(2) ? x : activation(x), y}, name("later"));
+      }
+      case 16: return chained_pools(x);
+      case 17: {  // pool, norm, activation (CND's ASPP)
+        const Pool op{.kind = pick(2) ? PoolKind::max : PoolKind::average, .kernel = 3, .stride = 1, .padding = 1};
+        const Value y = norm(graph_.add(op, {x}, name("pool")));
+        return pick(2) ? activation(y) : y;
+      }
+      case 18: {  // a head
+        const Value y = graph_.add(Activation{ActivationKind::sigmoid}, {conv(x, 1 + pick(2), 3, 1, true)}, name("act"));
+        if (pick(2)) return graph_.add(DisparityToDepth{0.5f, 2}, {y}, name("depth"));
+        return graph_.add(Affine{2.5f, -0.75f}, {y}, name("scaled"));
+      }
+      case 19: {  // the image's own size again
+        if (desc(x).h() < 10 || desc(x).w() < 9) return activation(x);
+        const int h = static_cast<int>(desc(x).h()), w = static_cast<int>(desc(x).w());
+        const Value small = graph_.add(Pool{.kernel = 2, .stride = 2}, {conv(x, 2, 1, 0, true)}, name("pool"));
+        const Value large = graph_.add(Resize{.mode = ResizeMode::bilinear, .size = {h, w}}, {small}, name("up"));
+        Value y = pick(2) ? conv(x, 2, 3, 1, true) : graph_.add(Add{}, {large, conv(x, 2, 3, 1, true)}, name("corrected"));
+        y = graph_.add(Slice{.axis = 2, .begin = 0, .count = h - 1}, {y}, name("fit"));
+        return graph_.add(Slice{.axis = 3, .begin = 0, .count = w - 2}, {y}, name("fit"));
+      }
+      case 20: {  // a sum whose terms all have other readers
+        const Value a = conv(x, c, 1, 0, false), b = conv(a, c, 1, 0, true), last = conv(b, c, 3, 1, false);
+        const Value sum = graph_.add(Add{}, {b, graph_.add(Add{}, {x, a}, name("sum"))}, name("sum"));
+        return graph_.add(Add{}, {last, activation(sum)}, name("all"));
+      }
       default: return activation(x);
     }
+  }
+  // RefineNet's chained residual pooling, and a factor behind it
+  Value factor(Value x) {
+    const std::string key = name("factor");
+    const int c = static_cast<int>(desc(x).c());
+    return graph_.add(Conv2d{.groups = c}, {x, constant(key + ".weight", Desc::dense({c, 1, 1, 1}))}, key);
+  }
+  Value chained_pools(Value x) {
+    const int kernel = 3 + 2 * pick(2), stages = 1 + pick(4);
+    Value t = x, sum = x;
+    for (int k = 0; k < stages; ++k) {
+      t = factor(graph_.add(Pool{.kernel = kernel, .padding = kernel / 2}, {t}, name("round")));
+      sum = graph_.add(Add{}, pick(2) ? std::vector{t, sum} : std::vector{sum, t}, name("chain"));
+    }
+    return pick(2) ? sum : activation(factor(sum));
   }
   Value strided(Value x, int out, int kernel, int stride) {
     const std::string key = name("conv");
@@ -178,15 +222,21 @@ class RandomNetwork {
 // Which of the things that a convolution can take on were met.
 struct Seen {
   std::map<std::string, bool> what = {{"photograph", false}, {"gate", false},        {"norm", false},   {"residual", false},     {"addend", false},
-                                      {"shuffle", false},    {"output gate", false}, {"activated gate", false}, {"early", false}, {"enlarged", false}, {"stride", false}, {"channel gate", false}, {"centre", false}, {"turned", false}};
+                                      {"shuffle", false},    {"output gate", false}, {"activated gate", false}, {"early", false}, {"enlarged", false}, {"stride", false}, {"channel gate", false}, {"centre", false}, {"turned", false},
+                                      {"late residual", false}, {"two residuals", false}, {"result", false}, {"reciprocal", false}, {"crop", false}, {"cropped addend", false}, {"scaled pool", false}, {"chain", false}, {"factor of a chain", false}, {"sum of three", false}};
   void note(const Node& node) {
     const Op& op = node.op;
     if (node.name.ends_with(".early")) what["early"] = true;
     if (node.name.ends_with(".enlarged")) what["enlarged"] = true;
     if (std::holds_alternative<ChannelGate>(op)) what["channel gate"] = true;
+    const auto meet = [&](const char* name, bool met) { what[name] = what[name] || met; };
+    if (const auto* pool = std::get_if<Pool>(&op)) meet("scaled pool", pool->affine);
+    if (const auto* chain = std::get_if<PoolChain>(&op)) meet("chain", chain->stages == 4), meet("factor of a chain", node.name.starts_with("factor") || chain->activation.kind != ActivationKind::none);
+    if (std::holds_alternative<Add>(op)) meet("sum of three", node.in.size() == 3);
     const auto* conv = std::get_if<Conv2d>(&op);
     if (!conv) return;
-    const auto meet = [&](const char* name, bool met) { what[name] = what[name] || met; };
+    meet("late residual", conv->residual_last), meet("two residuals", conv->addend == Resize{.mode = ResizeMode::nearest, .scale = 1});
+    meet("result", !(conv->result == Affine{}) && !conv->reciprocal), meet("reciprocal", conv->reciprocal), meet("crop", conv->crop.h > 0 && conv->crop.w > 0), meet("cropped addend", conv->crop.h > 0 && conv->addend.mode != ResizeMode::none);
     meet("turned", node.name.starts_with("tconv"));
     meet("gate", conv->gate), meet("activated gate", conv->gate && conv->input_activation.kind != ActivationKind::none), meet("norm", conv->affine), meet("residual", conv->residual), meet("output gate", conv->output_gate);
     meet("addend", conv->addend.mode != ResizeMode::none), meet("shuffle", conv->shuffle > 1);
@@ -381,4 +431,53 @@ TEST_CASE("an enlarged map's convolution is lowered where that is less work", "[
   CHECK_FALSE(lowered(8, 2));
   CHECK(lowered(64, 8));
   CHECK_FALSE(lowered(256, 1));
+}
+
+TEST_CASE("what stands behind a convolution or a pool is done by it", "[engine]") {
+  Graph g;
+  const auto constant = [&](const std::string& key, const Desc& d) {
+    return g.add_constant(key, Constant::of(d, synthetic_parameter(key, d)));
+  };
+  const auto conv = [&](Value x, const std::string& key, int out, int kernel, int groups = 1) {
+    const Desc w = Desc::dense({out, g[x].desc.c() / groups, kernel, kernel});
+    return g.add(Conv2d{.padding = kernel / 2, .groups = groups}, {x, constant(key + ".weight", w)}, key);
+  };
+  const auto fused_to = [&](Value y) {
+    g.outputs = {{"y", y}};
+    const Graph fused = fuse(g, {});
+    CHECK_NOTHROW(validate(fused));
+    return fused;
+  };
+  const Value x = g.add_input("x", Desc::nhwc(1, 8, 12, 16));
+  const Value z = conv(x, "z", 8, 3);
+
+  const Graph late = fused_to(g.add(Add{}, {z, g.add(Activation{ActivationKind::relu}, {conv(z, "a", 8, 3)}, "relu")}, "sum"));
+  REQUIRE(late.nodes.size() == 2);
+  CHECK(std::get<Conv2d>(late.nodes[1].op).residual_last);
+  // its twin before the activation must stay what it was
+  const Graph early = fused_to(g.add(Activation{ActivationKind::relu}, {g.add(Add{}, {z, conv(z, "b", 8, 3)}, "sum")}, "relu"));
+  REQUIRE(early.nodes.size() == 2);
+  CHECK_FALSE(std::get<Conv2d>(early.nodes[1].op).residual_last);
+  // a kernel that only direct ones take on keeps its sum apart
+  const Graph apart = fused_to(g.add(Add{}, {z, g.add(Activation{ActivationKind::relu}, {conv(z, "d", 8, 3, 8)}, "relu")}, "sum"));
+  CHECK(apart.nodes.size() == 3);
+
+  Value t = x, sum = x;
+  for (int k = 0; k < 4; ++k) {
+    t = conv(g.add(Pool{.kernel = 5, .padding = 2}, {t}, "round"), "stage" + std::to_string(k), 8, 1, 8);
+    sum = g.add(Add{}, {t, sum}, "chain");
+  }
+  CHECK(fused_to(sum).nodes.size() == 1);
+  const Graph chain = fused_to(g.add(Activation{ActivationKind::relu6}, {conv(sum, "factor", 8, 1, 8)}, "relu6"));
+  REQUIRE(chain.nodes.size() == 1);
+  CHECK(std::get<PoolChain>(chain.nodes[0].op) == PoolChain{5, 4, {ActivationKind::relu6}});
+  g.outputs = {{"sum", sum}, {"last", t}};  // a stage that somebody else needs
+  CHECK(fuse(g, {}).nodes.size() > 8);
+
+  const Value head = g.add(Activation{ActivationKind::sigmoid}, {conv(x, "head", 1, 3)}, "sigmoid");
+  const Graph depth = fused_to(g.add(DisparityToDepth{}, {head}, "depth"));
+  REQUIRE(depth.nodes.size() == 1);
+  CHECK(std::get<Conv2d>(depth.nodes[0].op).reciprocal);
+  g.outputs = {{"depth", g.add(DisparityToDepth{}, {head}, "depth")}, {"disparity", head}};
+  CHECK(fuse(g, {}).nodes.size() == 2);  // the disparity is an output too
 }

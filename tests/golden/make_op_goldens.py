@@ -113,11 +113,15 @@ def conv2d(data, p, f, out_shape):
         y = y * rest.pop(0)
     assert not rest
     y = F.pixel_shuffle(y, f["shuffle"])
+    y = activate(y, f["activation"]) if f["residual_last"] else y
     if residual is not None:
         y = y + residual
     if addend is not None:
         y = y + resize(addend, **f["addend"])
-    return activate(y, f["activation"])
+    y = y if f["residual_last"] else activate(y, f["activation"])
+    y = single(f["result"].get("scale", 1)) * y + single(f["result"].get("shift", 0))
+    y = 1 / y if f["reciprocal"] else y
+    return y[:, :, :y.shape[2] - pair(f["crop"])[0], :y.shape[3] - pair(f["crop"])[1]]
 
 
 def channel_gate(data, p, f, out_shape):
@@ -155,9 +159,17 @@ def pool(data, p, f, out_shape):
     else:
         assert f["kind"] == "max" and not f["ceil_mode"]
         x = F.pad(x, (left, right, top, bottom), value=-np.inf)
-    if f["kind"] == "max":
-        return F.max_pool2d(x, **options)
-    return F.avg_pool2d(x, count_include_pad=f["count_include_pad"], **options)
+    y = F.max_pool2d(x, **options) if f["kind"] == "max" else F.avg_pool2d(x, count_include_pad=f["count_include_pad"], **options)
+    y = p["weight"][:, None, None] * y + p["bias"][:, None, None] if f["affine"] else y
+    return activate(y, f["activation"])
+
+
+def pool_chain(data, p, f, out_shape):
+    t = total = data[0]
+    for k in range(1, f["stages"] + 1):
+        t = p["weight"][k][:, None, None] * F.max_pool2d(t, f["kernel"], 1, f["kernel"] // 2)
+        total = total + t
+    return activate(p["weight"][0][:, None, None] * total, f["activation"])
 
 
 def box_mean(x, radius):  # (H, W), direct sums over windows clipped at the borders
@@ -193,12 +205,12 @@ def disparity_to_depth(data, p, f, out_shape):
 
 
 OPS = {
-    "Conv2d": conv2d, "ConvTranspose2d": conv_transpose2d, "Linear": linear, "BatchNorm": batch_norm, "Pool": pool,
+    "Conv2d": conv2d, "ConvTranspose2d": conv_transpose2d, "Linear": linear, "BatchNorm": batch_norm, "Pool": pool, "PoolChain": pool_chain,
     "BoxFilter": box_filter, "GuidedFilter": guided_filter, "DisparityToDepth": disparity_to_depth, "Preprocess": lambda data, p, f, out: normalise(data[0], f),
     "ChannelGate": channel_gate,
     "Activation": lambda data, p, f, out: activate(data[0], f),
     "GlobalMean": lambda data, p, f, out: F.adaptive_avg_pool2d(data[0], 1),
-    "Add": lambda data, p, f, out: activate(data[0] + data[1], f["activation"]),
+    "Add": lambda data, p, f, out: activate(sum(data), f["activation"]),
     "Multiply": lambda data, p, f, out: activate(data[0] * data[1], f["activation"]),
     "Affine": lambda data, p, f, out: single(f["scale"]) * data[0] + single(f["shift"]),
     "Concat": lambda data, p, f, out: torch.cat(data, 1),

@@ -53,6 +53,8 @@ std::vector<Case> cases_for<Activation>();
 template <>
 std::vector<Case> cases_for<Pool>();
 template <>
+std::vector<Case> cases_for<PoolChain>();
+template <>
 std::vector<Case> cases_for<GlobalMean>();
 template <>
 std::vector<Case> cases_for<Add>();

@@ -16,7 +16,7 @@ Case conv(const std::string& name, Conv2d op, std::vector<Desc> sources, int out
   const Desc bias = Desc::dense({out_channels});
 
   Conv2d plain = op;  // without what depends on the output's shape
-  plain.gate = plain.residual = plain.bias = plain.affine = plain.output_gate = false, plain.addend = {};
+  plain.gate = plain.residual = plain.bias = plain.affine = plain.output_gate = false, plain.addend = {}, plain.crop = 0;
   std::vector<Desc> in = sources;
   in.push_back(weight);
   const Desc y = plain.infer(in);
@@ -317,6 +317,25 @@ void add_stores(std::vector<Case>& t) {
   t.push_back(conv("shuffle_4", {.bias = true, .shuffle = 4, .activation = relu}, {map(1, 24, 3, 4)}, 128, 1));
   t.push_back(conv("shuffle_4_c1", {.shuffle = 4}, {map(2, 8, 2, 3)}, 16, 1));
   t.push_back(conv("shuffle_residual", {.residual = true, .shuffle = 2, .activation = relu}, {map(1, 16, 3, 4)}, 64, 1));
+  const Activation sigmoid{ActivationKind::sigmoid};
+  t.push_back(conv("residual_last", {.padding = 1, .bias = true, .residual = true, .activation = relu, .residual_last = true}, {map(2, 16, 5, 6)}, 24, 3));
+  t.push_back(conv("residual_last_1x1_c33", {.residual = true, .activation = relu, .residual_last = true}, {map(1, 33, 4, 5)}, 17, 1));
+  t.push_back(conv("residual_last_and_addend", {.padding = 1, .bias = true, .residual = true, .addend = nearest(1), .activation = relu, .residual_last = true}, {map(1, 24, 7, 5)}, 40, 3));
+  t.push_back(conv("residual_last_depthwise", {.padding = 1, .groups = 16, .residual = true, .activation = relu, .residual_last = true}, {map(1, 16, 5, 6)}, 16, 3));
+  t.push_back(conv("result_of_sigmoid", {.padding = 1, .bias = true, .activation = sigmoid, .result = {40, 0.5f}}, {map(2, 24, 5, 6)}, 1, 3));
+  t.push_back(conv("result_c33", {.bias = true, .activation = relu, .result = {-2, 0.25f}}, {map(1, 16, 4, 7)}, 33, 1));
+  t.push_back(conv("reciprocal", {.padding = 1, .bias = true, .activation = sigmoid, .result = {9.99f, 0.01f}, .reciprocal = true}, {map(1, 16, 6, 5)}, 1, 3));
+  t.push_back(conv("reciprocal_c8", {.padding = 1, .bias = true, .activation = sigmoid, .result = {0.5f, 1}, .reciprocal = true}, {map(1, 9, 6, 5)}, 8, 3));
+  t.push_back(conv("crop_head", {.padding = 2, .bias = true, .sources = {{.resize = bilinear(2)}, {}}, .addend = bilinear(2), .crop = {3, 2}}, {map(2, 1, 5, 8), map(2, 24, 10, 16)}, 1, 5));
+  t.push_back(conv("crop_head_residual", {.residual = true, .crop = {1, 3}}, {map(1, 24, 6, 9)}, 2, 1));
+  t.push_back(conv("crop_few", {.padding = 1, .bias = true, .residual = true, .activation = relu, .crop = {2, 1}}, {map(2, 4, 7, 9)}, 12, 3));
+  t.push_back(conv("crop_3x3", {.padding = 1, .bias = true, .residual = true, .activation = relu, .crop = {1, 2}}, {map(2, 16, 9, 11)}, 24, 3));
+  t.push_back(conv("crop_1x1", {.bias = true, .residual = true, .crop = {3, 1}}, {map(2, 24, 9, 11)}, 16, 1));
+  t.push_back(conv("crop_addend_align", {.bias = true, .addend = to_size({9, 11}, true), .activation = relu, .crop = {2, 4}}, {map(1, 16, 9, 11)}, 33, 1));
+  t.push_back(conv("crop_stride_2", {.stride = 2, .padding = 1, .crop = {2, 1}}, {map(1, 17, 9, 14)}, 8, 3));
+  t.push_back(conv("crop_depthwise", {.padding = 1, .groups = 16, .bias = true, .residual = true, .crop = {1, 3}}, {map(2, 16, 6, 9)}, 16, 3));
+  t.push_back(conv("crop_grouped", {.padding = 1, .groups = 4, .crop = {2, 2}}, {map(1, 32, 6, 7)}, 32, 3));
+  t.push_back(conv("crop_products", {.padding = 1, .sources = {{.resize = bilinear(2)}}, .crop = {3, 1}, .low_products = true}, {map(1, 16, 5, 6)}, 8, 3));
 }
 
 // The sum of two convolutions as one: ResNet's downsample branch, RefineNet's sums.

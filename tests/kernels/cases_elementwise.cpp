@@ -29,12 +29,18 @@ std::vector<Case> cases_for<Add>() {
   const auto add = [](const std::string& name, Activation f, const Desc& x) {
     return Case{"add/" + name, Add{f}, {x, x}};
   };
+  const auto several = [](const std::string& name, Activation f, const Desc& x, std::size_t count) {
+    return Case{"add/" + name, Add{f}, std::vector<Desc>(count, x)};
+  };
   return {add("c1", {}, map(1, 1, 5, 7)),
           add("c33_relu", {ActivationKind::relu}, map(1, 33, 4, 5)),
           add("c31_batch_3", {}, map(3, 31, 3, 2)),
           add("map_1x17_elu", {ActivationKind::elu, 0.5f}, map(1, 3, 1, 17)),
           add("map_17x1_leaky_relu", {ActivationKind::leaky_relu, 0.1f}, map(2, 8, 17, 1)),
-          add("relu6", {ActivationKind::relu6}, map(1, 16, 5, 3))};
+          add("relu6", {ActivationKind::relu6}, map(1, 16, 5, 3)),
+          several("three_c33_relu", {ActivationKind::relu}, map(1, 33, 4, 5), 3),
+          several("five_batch_3", {}, map(3, 8, 3, 4), 5),
+          several("eight_c1", {}, map(2, 1, 3, 7), 8)};
 }
 
 template <>

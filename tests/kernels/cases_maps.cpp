@@ -14,7 +14,12 @@ std::vector<Case> cases_for<Pool>() {
   const auto pool = [](const std::string& name, const Pool& op, const Desc& x) {
     return Case{"pool/" + name, op, {x}};
   };
+  const auto scaled = [](const std::string& name, Pool op, const Desc& x) {
+    op.affine = true;
+    return Case{"pool/" + name, op, {x, Desc::dense({x.c()}), Desc::dense({x.c()})}};
+  };
   const PoolKind mean = PoolKind::average;
+  const Activation relu{ActivationKind::relu}, sigmoid{ActivationKind::sigmoid};
   return {
       pool("max_3_stride_2", {.kernel = 3, .stride = 2, .padding = 1}, map(1, 33, 7, 10)),
       pool("max_3_stride_2_even", {.kernel = 3, .stride = 2, .padding = 1}, map(3, 16, 8, 6)),
@@ -41,7 +46,25 @@ std::vector<Case> cases_for<Pool>() {
       pool("mean_4_stride_3_ceil", {.kind = mean, .kernel = 4, .stride = 3, .ceil_mode = true}, map(1, 5, 8, 12)),
       pool("mean_5x3", {.kind = mean, .kernel = {5, 3}, .stride = {2, 1}, .padding = {2, 1, 2, 1}}, map(1, 6, 9, 5)),
       pool("mean_c1_map_1x9", {.kind = mean, .kernel = 3, .stride = 2, .padding = 1}, map(1, 1, 1, 9)),
+      scaled("max_3_norm_relu", {.kernel = 3, .stride = 1, .padding = 1, .activation = relu}, map(2, 33, 5, 6)),
+      scaled("max_5_scaled", {.kernel = 5, .stride = 1, .padding = 2}, map(1, 24, 9, 7)),
+      scaled("max_3_stride_2_norm", {.kernel = 3, .stride = 2, .padding = 1, .activation = relu}, map(1, 16, 8, 9)),
+      scaled("mean_2_norm_sigmoid", {.kind = mean, .kernel = 2, .stride = 2, .activation = sigmoid}, map(3, 5, 4, 7)),
+      pool("max_2_sigmoid", {.kernel = 2, .stride = 2, .activation = sigmoid}, map(1, 9, 4, 5)),
   };
+}
+
+template <>
+std::vector<Case> cases_for<PoolChain>() {
+  const auto chain = [](const std::string& name, const PoolChain& op, const Desc& x) {
+    return Case{"pool_chain/" + name, op, {x, Desc::dense({op.stages + 1, x.c()})}};
+  };
+  return {chain("four_of_5", {}, map(1, 24, 9, 11)),
+          chain("tiles", {.activation = {ActivationKind::relu6}}, map(1, 16, 27, 35)),
+          chain("one_of_3_batch_3", {.kernel = 3, .stages = 1}, map(3, 8, 4, 5)),
+          chain("three_of_3_c33", {.kernel = 3, .stages = 3, .activation = {ActivationKind::sigmoid}}, map(1, 33, 5, 7)),
+          chain("two_of_5_c3", {.stages = 2}, map(2, 3, 6, 4)),
+          chain("map_1x19", {.stages = 4}, map(1, 12, 1, 19))};
 }
 
 template <>

@@ -215,7 +215,7 @@ RunResult run_case(const Case& c, Backend& backend, const RunOptions& options = 
 inline std::vector<int> in_place_inputs(const Case& c) {
   const Desc out = infer(c.op, c.in);
   if (const auto* conv = std::get_if<Conv2d>(&c.op))
-    return conv->residual ? std::vector{static_cast<int>(conv->sources.size()) + conv->gate} : std::vector<int>{};
+    return conv->residual && conv->crop == Size2(0) ? std::vector{static_cast<int>(conv->sources.size()) + conv->gate} : std::vector<int>{};
   const bool unary = std::holds_alternative<Activation>(c.op) || std::holds_alternative<BatchNorm>(c.op) ||
                      std::holds_alternative<Affine>(c.op) || std::holds_alternative<DisparityToDepth>(c.op);
   const bool binary = std::holds_alternative<Add>(c.op) || std::holds_alternative<Multiply>(c.op);

@@ -331,3 +331,23 @@ TEST_CASE("an absurd size is over the budget before anything is packed", "[model
   const Engine engine = Engine::synthetic("umich_squeezenet", {.input_width = 65536, .input_height = 65536});
   check_error(ErrorKind::memory, {"65536x65536", "budget"}, [&] { engine.session().prepare(engine.frame()); });
 }
+
+TEST_CASE("a plan says of every op that moves or scales elements why it stands alone", "[models]") {
+  for (const std::string name : {"umich_squeezenet", "drnet_densenet161", "mobile_baseline_1"}) {
+    const Engine engine = Engine::synthetic(name, {.device = Device::reference, .plan_only = true});
+    std::map<std::string, std::string> why;  // by op
+    for (const StepInfo& step : engine.session().steps(engine.frame())) {
+      const std::string op = step.op.substr(0, step.op.find(' '));
+      if (!step.alone.empty()) why[op] = step.alone;
+      const bool moves = op != "Conv2d" && op != "ChannelGate" && op != "Linear" && op != "GlobalMean";
+      INFO(name << ": " << step.name << ", " << step.op << ": " << step.alone);
+      CHECK(step.alone.empty() != moves);
+    }
+    CAPTURE(name, why);
+    if (name == "umich_squeezenet" || name == "mobile_baseline_1") CHECK(why.at("Resize") == "the output's own enlargement");
+    if (name == "umich_squeezenet") CHECK(why.at("Pool") == "windows, which the end of no convolution takes on");
+    if (name == "drnet_densenet161") CHECK(why.at("BatchNorm") == "not all that read it are 1x1 convolutions");
+    CHECK(why.contains("Affine") == false);
+    CHECK(why.contains("Slice") == false);
+  }
+}

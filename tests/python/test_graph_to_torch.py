@@ -155,6 +155,17 @@ class Ops(unittest.TestCase):
         )
         self.near(y, ACTIVATIONS["elu"](convolution(inputs * gate, weight) + residual))
 
+    def test_end_of_a_convolution(self):
+        """A residual behind the activation, scale and shift, the reciprocal, a crop."""
+        x, weight, residual = numbers("x", 1, 2, 5, 6), numbers("w", 3, 2, 3, 3), numbers("r", 1, 3, 5, 6)
+        product = convolution(x, weight, padding=(1, 1, 1, 1))
+        fields = dict(padding=1, activation="sigmoid", residual_last=True, residual=True)
+        y = one("Conv2d", [x, residual], {"weight": weight}, crop=[1, 2], **fields)
+        self.near(y, (ACTIVATIONS["sigmoid"](product) + residual)[:, :, :4, :4])
+        result = dict(result={"scale": 3, "shift": 0.5}, reciprocal=True)
+        y = one("Conv2d", [x], {"weight": weight}, padding=1, activation="sigmoid", **result)
+        self.near(y, 1 / (3 * ACTIVATIONS["sigmoid"](product) + 0.5))
+
     def test_transposed_convolution(self):
         x, weight, bias = numbers("x", 2, 4, 3, 5), numbers("w", 4, 3, 3, 2), numbers("b", 6)
         fields = dict(stride=[2, 3], padding=1, output_padding=[1, 0], groups=2, dilation=[1, 2])
@@ -203,11 +214,27 @@ class Ops(unittest.TestCase):
         self.near(one("Pool", [x], kind="max", kernel=3, padding=[1, 0, 0, 1]), windows.max((4, 5)))
         self.assertEqual(one("Pool", [x], kind="max", kernel=3, stride=2, ceil_mode=True).shape, (1, 2, 3, 4))
         self.near(one("Pool", [x], kind="average", kernel=3, padding=1, count_include_pad=False), box(x, 1))
+        w, b = numbers("w", 2), numbers("b", 2)
+        fields = dict(kind="average", kernel=3, padding=1, count_include_pad=False, affine=True, activation="relu")
+        scaled = one("Pool", [x], {"weight": w, "bias": b}, **fields)
+        self.near(scaled, np.maximum(w[:, None, None] * box(x, 1) + b[:, None, None], 0))
         self.near(one("GlobalMean", [x]), x.mean((2, 3), keepdims=True))
+
+    def test_chained_pools(self):
+        x, w = numbers("x", 1, 2, 5, 6), numbers("w", 3, 2)
+
+        def stage(t, factor):
+            padded = np.pad(t, ((0, 0), (0, 0), (1, 1), (1, 1)), constant_values=-np.inf)
+            return factor[:, None, None] * np.lib.stride_tricks.sliding_window_view(padded, (3, 3), (2, 3)).max((4, 5))
+
+        first = stage(x, w[1])
+        y = one("PoolChain", [x], {"weight": w}, kernel=3, stages=2, activation="relu")
+        self.near(y, np.maximum(w[0][:, None, None] * (x + first + stage(first, w[2])), 0))
 
     def test_arithmetic(self):
         a, b = numbers("a", 2, 3, 4, 5), numbers("b", 2, 3, 4, 5)
         self.near(one("Add", [a, b], activation="relu"), np.maximum(a + b, 0))
+        self.near(one("Add", [a, b, a]), 2 * a + b)
         self.near(one("Multiply", [a, b[:, :, :1, :1]]), a * b[:, :, :1, :1])
         self.near(one("Multiply", [a, b[:, :1]], activation="sigmoid"), ACTIVATIONS["sigmoid"](a * b[:, :1]))
         self.near(one("Affine", [a], scale=0.01, shift=-2), 0.01 * a - 2)

@@ -62,6 +62,7 @@ struct StepInfo {
   std::string shape;                 // of the output
   double flops = 0, bytes = 0;
   int launches = 1;                  // kernels
+  std::string alone;                 // of an op that moves or scales elements: why no convolution took it on
 };
 
 struct NamedOutput {

@@ -42,6 +42,8 @@ std::vector<Mixed> table() {
   for (const char* types : {"hh>h", "hh>f", "hf>h", "fh>h", "fh>f", "ff>h"})
     for (int c : {3, 8, 33}) {
       add("add_c" + std::to_string(c), Add{relu}, {map(2, c, 3, 5), map(2, c, 3, 5)}, types);
+      const std::string third = std::string(1, types[0]) + types;
+      add("add_three_c" + std::to_string(c), Add{relu}, std::vector<Desc>(3, map(2, c, 3, 5)), third);
       add("multiply_c" + std::to_string(c), Multiply{}, {map(1, c, 3, 5), map(1, c, 3, 5)}, types);
     }
   for (const char* types : {"hf>h", "hf>f", "ff>h", "ff>f"})
@@ -61,6 +63,9 @@ std::vector<Mixed> table() {
       add("max_3_c" + of, Pool{.kernel = 3, .stride = 2, .padding = 1}, {x}, types);
       add("max_3_ceil_c" + of, Pool{.kernel = 3, .stride = 2, .ceil_mode = true}, {map(1, c, 8, 10)}, types);
       add("max_5_c" + of, Pool{.kernel = 5, .stride = 1, .padding = 2}, {x}, types);
+      add("max_5_norm_c" + of, Pool{.kernel = 5, .stride = 1, .padding = 2, .affine = true, .activation = relu}, {x, each, each}, types);
+      add("mean_2_norm_c" + of, Pool{.kind = PoolKind::average, .kernel = 2, .stride = 2, .affine = true}, {x, each, each}, types);
+      add("chain_c" + of, PoolChain{.stages = 2, .activation = relu}, {x, Desc::dense({3, c})}, types);
       add("max_2_c" + of, Pool{.kernel = 2, .stride = 2}, {x}, types);
       add("mean_2_c" + of, Pool{.kind = PoolKind::average, .kernel = 2, .stride = 2}, {x}, types);
       add("nearest_c" + of, Resize{.mode = ResizeMode::nearest, .scale = 2}, {x}, types);
@@ -145,7 +150,8 @@ void expect_mixed(const Mixed& m, const GpuInfo& gpu, const RunOptions& options 
     const RunResult got = run_op(stored, list, cuda, options, DeviceMemory(), &out);
     const Difference d = compare(got.values, wanted);
     INFO(m.c.name << ", " << to_text(m.c.op) << ", " << got.step.kernel << ": " << to_text(d));
-    CHECK(d.within(m.out == 'f' ? 1e-5 : 2e-3));
+    const bool stages = std::holds_alternative<PoolChain>(m.c.op) && m.in[0] == 'h';  // are stored as halves
+    CHECK(d.within(m.out == 'f' && !stages ? 1e-5 : 2e-3));
   } catch (const std::exception& e) {
     FAIL_CHECK(m.c.name << ": " << e.what());
   }
@@ -166,7 +172,8 @@ TEST_CASE("cuda: NaN and infinity pass through what compares and what copies", "
   for (const Mixed& m : table()) {
     const bool copies = std::holds_alternative<Pool>(m.c.op) || std::holds_alternative<Pad>(m.c.op) ||
                         std::holds_alternative<Concat>(m.c.op) || std::holds_alternative<Reshape>(m.c.op) ||
-                        std::holds_alternative<Add>(m.c.op) || std::holds_alternative<PixelShuffle>(m.c.op);
+                        std::holds_alternative<Add>(m.c.op) || std::holds_alternative<PixelShuffle>(m.c.op) ||
+                        std::holds_alternative<PoolChain>(m.c.op);
     if (!copies) continue;
     auto values = rounded(values_of(m.c));
     values[0][values[0].size() / 2] = NAN;
@@ -232,7 +239,7 @@ TEST_CASE("cuda: every kernel of the ops that are not convolutions is taken by s
   const std::map<std::string, std::vector<std::string>> kernels = {
       {"Activation", {""}},
       {"BatchNorm", {"scale and shift, "}},
-      {"Add", {"sum, "}},
+      {"Add", {"sum, ", "sum of several, "}},
       {"Multiply", {"product, ", "product, one factor a pixel, ", "product, one factor a channel, "}},
       {"Pool", {"", "four pixels a thread, "}},
       {"GlobalMean", {"", "in parts, "}},
@@ -248,6 +255,8 @@ TEST_CASE("cuda: every kernel of the ops that are not convolutions is taken by s
                                   "Reshape: transposed tiles, 4 channels a thread",
                                   "Reshape: transposed tiles, 8 channels a thread",
                                   "Reshape: element by element",
+                                  "PoolChain: tiles in shared memory, two halves a thread",
+                                  "PoolChain: tiles in shared memory, a float a thread",
                                   "Resize: nearest, 4 pixels of a row a thread",
                                   "Resize: bilinear, 4 pixels of a row a thread",
                                   "GuidedFilter: direct sums",
