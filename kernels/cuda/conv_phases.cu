@@ -87,8 +87,8 @@ std::string fits_phases(const ConvTask& task) {
   if (g.kh != 3 || g.kw != 3 || !(op.padding == Padding(1)) || op.stride != Size2(1) || op.dilation != Size2(1) ||
       g.groups != 1)
     return "not 3x3 with padding 1";
-  if (op.sources[0].stride != Size2(1) || op.shuffle != 1 || op.output_gate)
-    return "a source's stride, a shuffle or a gate";
+  if (op.sources[0].stride != Size2(1) || op.shuffle != 1 || op.output_gate || op.crop != Size2(0))
+    return "a source's stride, a shuffle, a gate or a crop";
   if (!task.role.weight.constant || (task.role.bias && !task.role.bias->constant)) return "weights that are computed";
   const Phases phases(task);
   const ConvTask small(phases.op, phases.io, task.backend);

@@ -189,6 +189,10 @@ class Programs(unittest.TestCase):
         self.assertEqual(plan["--fused"]["launches"], sum(step["launches"] for step in plan["--fused"]["steps"]))
         self.assertGreater(plan["--fused"]["floor_us"], 0)
         self.assertGreaterEqual(plan["--fused"]["arena_bytes"], plan["--fused"]["lower_bound_bytes"])
+        alone = [step["alone"] for step in plan["--fused"]["steps"] if step["op"].startswith("Resize")]
+        self.assertEqual(alone, ["the output's own enlargement"])
+        self.assertIn("alone: the output's own", self.run_program(WEIGHTS, "inspect", "m.safetensors").stdout)
+        self.assertFalse(any(step["alone"] for step in plan["--unfused"]["steps"]))
         graph = json.loads(self.run_program(WEIGHTS, "export", "m.safetensors").stdout)
         self.assertEqual(graph["version"], 1)
         self.fails(WEIGHTS, "export", "m.safetensors", "--budget", "0.0001", says=["m.safetensors", "budget"])
