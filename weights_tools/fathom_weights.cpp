@@ -60,7 +60,8 @@ Json plan_row(const std::string& architecture, EngineOptions options, bool fuse)
   Session session = engine.session();
   const Totals totals(session.steps(engine.frame()));
   const MemoryReport memory = session.memory(engine.frame());
-  return {{"launches", totals.launches},
+  return {{"device", engine.device()},
+          {"launches", totals.launches},
           {"bytes", totals.bytes},
           {"floor_us", totals.floor_s * 1e6},
           {"arena_bytes", memory.arena_bytes},
@@ -70,24 +71,30 @@ Json plan_row(const std::string& architecture, EngineOptions options, bool fuse)
 // The plans of all networks before and after passes, at the papers' sizes: computed, nothing runs.
 void list_plans(const EngineOptions& options, bool as_json) {
   Json rows = Json::array();
+  std::string device;
   if (!as_json)
-    std::printf("%-34s %-9s %19s %17s %17s %17s\n", "architecture, unfused -> fused", "at", "launches", "MB", "floor us",
-                "arena MiB");
+    std::printf("%-34s %-9s %19s %17s %17s %17s\n", "architecture, unfused -> fused", "at", "launches", "MB",
+                "floor us", "arena MiB");
   for (const Architecture& a : architectures()) {
     const Frame frame = config_frame(a.config);
-    const Json before = plan_row(a.name, options, false), after = plan_row(a.name, options, true);
-    rows.push_back({{"name", a.name}, {"width", frame.width}, {"height", frame.height}, {"unfused", before}, {"fused", after}});
+    Json before = plan_row(a.name, options, false), after = plan_row(a.name, options, true);
+    device = after["device"], before.erase("device"), after.erase("device");
+    rows.push_back(
+        {{"name", a.name}, {"width", frame.width}, {"height", frame.height}, {"unfused", before}, {"fused", after}});
     if (as_json) continue;
     const auto pair = [&](const char* key, double unit) {
       char text[40];
-      std::snprintf(text, sizeof text, "%.4g -> %.4g", before[key].get<double>() / unit, after[key].get<double>() / unit);
+      std::snprintf(text, sizeof text, "%.4g -> %.4g", before[key].get<double>() / unit,
+                    after[key].get<double>() / unit);
       return std::string(text);
     };
     std::printf("%-34s %-9s %19s %17s %17s %17s\n", a.name.c_str(), cli::size_text(frame.width, frame.height).c_str(),
                 pair("launches", 1).c_str(), pair("bytes", 1e6).c_str(), pair("floor_us", 1).c_str(),
                 pair("arena_bytes", 1048576).c_str());
   }
-  if (as_json) std::printf("%s\n", Json{{"measured", false}, {"batch", 1}, {"networks", rows}}.dump(1).c_str());
+  if (as_json)
+    std::printf("%s\n",
+                Json{{"measured", false}, {"device", device}, {"batch", 1}, {"networks", rows}}.dump(1).c_str());
 }
 
 void list(bool as_json) {
@@ -439,7 +446,8 @@ int main(int argc, char** argv) {
       if (!found.empty()) throw Error(ErrorKind::model, inspect_flags.model + ": " + found);
     }
     if (*inspect_command) return inspect(inspect_flags);
-    if (*run_command) return run_to(cli::open_engine(model, flags.options(), flags.verbose), in_path, out_path, outputs);
+    if (*run_command)
+      return run_to(cli::open_engine(model, flags.options(), flags.verbose), in_path, out_path, outputs);
     if (*verify_command) return verify(cli::open_engine(model, flags.options(), flags.verbose), in_path, tolerance);
     const Model m = std::filesystem::exists(model) ? open_model(model, flags.budget_bytes()) : synthetic_model(model);
     const cli::Size size = cli::parse_size(flags.size);
