@@ -84,7 +84,8 @@ std::int64_t search(std::span<const Lifetime> buffers, std::int64_t bound, doubl
   const Sections sections(buffers);
   PlaceSearch search(sections);
   PlaceClimb climb(search, buffers.size());
-  for (std::int64_t nodes = 256; bound < arena; nodes *= 4) {
+  // No search ends in fewer nodes than there are buffers.
+  for (std::int64_t nodes = std::max<std::int64_t>(256, 2 * std::ssize(buffers)); bound < arena; nodes *= 4) {
     std::int64_t used = 0;
     for (std::int64_t capacity = bound, unknown = bound - 1; unknown + 1 < arena && bound < arena;
          capacity = unknown + (arena - unknown) / 2) {
