@@ -1,7 +1,13 @@
 #!/usr/bin/env python3
-"""Writes README's tables from the measurements in bench/results: the newest file of each kind.
+"""Writes README's measured parts from the files in bench/results, and refuses numbers there that no file holds.
 
-    report.py [--check]      --check: says whether README is up to date, and changes nothing
+    report.py [--check]      --check: says what is out of date or comes from nowhere, and changes nothing
+
+README has a place for each kind, from `<!-- KIND: written by bench/report.py -->` to `<!-- end -->`. Kinds: cpu_peers and
+cuda_peers (bench/peers/peers.py), memory (fathom_bench memory --all --json), fps (fathom_bench fps --json; also drawn:
+FILE.svg beside it), place (fathom_bench place --json). Each is filled from the newest bench/results/KIND_DATE.json; a place
+without such a file stays empty. In README's other parts a number with a unit of time, speed or memory behind it (12 ms,
+3.4 times, 20 fps, 5 MiB) must stand in some file of bench/results.
 """
 
 import glob
@@ -12,48 +18,178 @@ import sys
 
 ROOT = os.path.abspath(os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 VARIANTS = re.compile(r"_(guided|k3|k5|no_diagonals|no_second_branch|image0|merge|plain)$|ablation|4alt$")
+CLAIM = re.compile(
+    r"(?<![\w.])(\d+(?:\.\d+)?)\s?(ms|milliseconds|fps|FPS|images/s|images per second|times as fast|times faster|x faster|MiB|GiB)\b"
+)
 
 
-def cpu_peers(path):
+def load(path):
     with open(path, encoding="utf-8") as file:
-        report = json.load(file)
+        return json.load(file)
+
+
+def link(path):
+    name = os.path.relpath(path, ROOT)
+    return f"Every row and the recipe: [{name}]({name})."
+
+
+def peers(path):
+    report = load(path)
     machine = report["machine"]
+    others = f"PyTorch {report['torch']}" + (f" with {report['blas']}" if report.get("blas") else "")
+    if report.get("onnxruntime"):
+        others += f" and ONNX Runtime {report['onnxruntime']}"
+    precisions = sorted({row.get("precision", "fp32") for row in report["rows"]})
+    device = machine.get("device") or machine["cpu"]
+    threads = f", {report['threads']} threads" if report.get("device", "cpu") == "cpu" else ""
     lines = [
-        f"{machine['cpu']}, {report['threads']} threads, fp32, batch 1, {report['date']}; PyTorch {report['torch']} with {report['blas']}, same weights, timed in turns.",
-        "Milliseconds; *eager* is PyTorch's better memory layout, *best* its fastest variant, TorchScript included; a ratio above 1: Fathom is faster.",
+        f"{device}{threads}, {' and '.join(precisions)}, {report['date']}; {others}, same weights, timed in turns.",
+        "Milliseconds; *eager* is PyTorch's better memory layout, *best* the fastest of all variants of the peers; a ratio above 1: Fathom is faster.",
+    ]
+    if machine.get("load_at_start", 0) > 0.5:
+        lines.append(f"Other work was running on the machine (load {machine['load_at_start']:.1f} at the start).")
+    lines += [
         "",
-        "| network | size | Fathom | eager | ratio | best | ratio |",
-        "|---|---|---:|---:|---:|---:|---:|",
+        "| network | size | batch | Fathom | eager | ratio | best | ratio | the fastest peer |",
+        "|---|---|---:|---:|---:|---:|---:|---:|---|",
     ]
     for row in report["rows"]:
         if VARIANTS.search(row["network"]):
             continue
-        ms = row["median_ms"]
+        ms, eager = row["median_ms"], row["eager"]
+        name = row["network"] + (f" {row['precision']}" if len(precisions) > 1 else "")
+        pair = f"{ms[eager]:.1f} | {row['ratio_eager']:.2f}" if eager else "- | -"
         lines.append(
-            f"| {row['network']} | {row['size']} | {ms['fathom']:.1f} | {ms[row['eager']]:.1f} | {row['ratio_eager']:.2f} "
-            f"| {ms[row['best_peer']]:.1f} | {row['ratio_best']:.2f} |"
+            f"| {name} | {row['size']} | {row['batch']} | {ms['fathom']:.1f} | {pair} "
+            f"| {ms[row['best_peer']]:.1f} | {row['ratio_best']:.2f} | {row['best_peer']} |"
         )
     means = report["geometric_mean"]
-    lines.append(f"| geometric mean of all {len(report['rows'])} measured | | | | {means['ratio_eager']:.2f} | | {means['ratio_best']:.2f} |")
-    lines += ["", f"Every row and the recipe: [{os.path.relpath(path, ROOT)}]({os.path.relpath(path, ROOT)})."]
-    return "\n".join(lines)
+    lines.append(
+        f"| geometric mean of all {len(report['rows'])} measured | | | | | {means['ratio_eager']:.2f} | | {means['ratio_best']:.2f} | |"
+    )
+    return lines + ["", link(path)]
 
 
-TABLES = {"cpu_peers": cpu_peers}
+def memory(path):
+    report = load(path)
+    mib = lambda bytes_: f"{bytes_ / 1048576:.1f}"  # noqa: E731
+    kinds = sorted({(row["device"], row["precision"]) for row in report["rows"]})
+    at_bound = sum(row["arena_bytes"] == row["lower_bound_bytes"] for row in report["rows"])
+    lines = [
+        f"MiB of activations at batch 1, as planned: *sum* without reuse, *arena* with it, beside its lower bound (the most alive at once). "
+        f"Of {len(report['rows'])} plans (all networks, sizes and batches; {', '.join(' '.join(kind) for kind in kinds)}) "
+        f"{at_bound} are as small as their bound.",
+    ]
+    gains = [row["share_of_bound"] for row in report.get("order", [])]
+    if gains:
+        lines.append(f"The order of layers lowers the bound of {len(gains)} of them, by up to {100 * max(gains):.1f} %.")
+    head = "".join(f" {' '.join(kind)} sum | bound | arena |" for kind in kinds)
+    lines += ["", f"| network | size |{head}", "|---|---|" + "---:|" * 3 * len(kinds)]
+    table = {}
+    for row in report["rows"]:
+        if row["batch"] == 1 and not VARIANTS.search(row["network"]):
+            cells = table.setdefault((row["network"], f"{row['width']}x{row['height']}"), {})
+            cells[row["device"], row["precision"]] = row
+    for (network, size), cells in table.items():
+        figures = [
+            mib(cells[kind][key]) if kind in cells else "-"
+            for kind in kinds
+            for key in ("sum_bytes", "lower_bound_bytes", "arena_bytes")
+        ]
+        lines.append(f"| {network} | {size} | " + " | ".join(figures) + " |")
+    for row in report.get("not_at_bound", []):
+        why = "nothing smaller exists" if row["proved_smallest"] else f"{row['gap_bytes']} bytes above, unproved"
+        lines.append(
+            f"| {row['network']} | {row['width']}x{row['height']} | batch {row['batch']}, {row['device']} {row['precision']}: "
+            f"ratio {row['ratio']:.4f}, {why} |" + " |" * (3 * len(kinds) - 1)
+        )
+    return lines + ["", link(path)]
+
+
+def fps(path):
+    report = load(path)
+    lines = [
+        f"{report.get('device', report['machine'])}, {report['date']}; medians of the network's own time.",
+        "",
+        "| network | size | batch | ms | images/s | MiB/image | launches | of the floor |",
+        "|---|---|---:|---:|---:|---:|---:|---:|",
+    ]
+    for row in report["rows"]:
+        floor = f"{row['percent_of_floor']:.1f} %" if row.get("percent_of_floor") else "-"
+        lines.append(
+            f"| {row['network']} | {row['width']}x{row['height']} | {row['batch']} | {row['median_ms']:.2f} | {row['images_per_s']:.1f} "
+            f"| {row['arena_bytes'] / row['batch'] / 1048576:.2f} | {row['launches']} | {floor} |"
+        )
+    picture = os.path.splitext(path)[0] + ".svg"
+    if os.path.isfile(picture):
+        lines += ["", f"![images per second against batch size]({os.path.relpath(picture, ROOT)})"]
+    return lines + ["", link(path)]
+
+
+def place(path):
+    report = load(path)
+    lines = [
+        f"The planner alone (`fathom_bench place`) on problems made so that a packing without a gap exists; "
+        f"{report['machine']}, one thread, {report['date']}.",
+        "",
+        "| problem | buffers | arena / bound | seconds | |",
+        "|---|---:|---:|---:|---|",
+    ]
+    for row in report["rows"]:
+        proof = "meets the bound" if row["ratio"] == 1 else "nothing smaller exists" if row["optimal"] else "out of time"
+        lines.append(f"| {row['problem']} | {row['buffers']} | {row['ratio']:.4f} | {row['seconds']:.2f} | {proof} |")
+    return lines + ["", link(path)]
+
+
+KINDS = {"cpu_peers": peers, "cuda_peers": peers, "memory": memory, "fps": fps, "place": place}
+
+
+def fill(text, results):
+    """README with every place filled from the newest file of its kind."""
+    for kind, write in KINDS.items():
+        files = sorted(glob.glob(os.path.join(results, f"{kind}_*.json")))
+        inside = "\n".join(write(files[-1])) + "\n" if files else ""
+        block = f"<!-- {kind}: written by bench/report.py -->\n{inside}<!-- end -->"
+        text, count = re.subn(rf"<!-- {kind}: .*?<!-- end -->", lambda _: block, text, flags=re.S)
+        if count > 1 or (files and not count):
+            raise ValueError(f"README.md has {count} places for '{kind}', wanted one")
+    return text
+
+
+def numbers_in(value):
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, list):
+        for part in value:
+            yield from numbers_in(part)
+    elif isinstance(value, (int, float)) and not isinstance(value, bool):
+        yield float(value)
+
+
+def claims_from_nowhere(text, results):
+    """The numbers with units, outside of the filled places, that no file of the results holds when rounded alike."""
+    known = [n for path in glob.glob(os.path.join(results, "*.json")) for n in numbers_in(load(path))]
+    free = re.sub(r"<!-- \w+: written by bench/report.py -->.*?<!-- end -->", "", text, flags=re.S)
+    missing = []
+    for number, unit in CLAIM.findall(free):
+        digits = len(number.partition(".")[2])
+        scale = {"MiB": 2.0**20, "GiB": 2.0**30}.get(unit, 1)
+        if not any(f"{n / scale:.{digits}f}" == number for n in known):
+            missing.append(f"{number} {unit}")
+    return missing
 
 
 def main():
-    readme = os.path.join(ROOT, "README.md")
+    readme, results = os.path.join(ROOT, "README.md"), os.path.join(ROOT, "bench", "results")
     with open(readme, encoding="utf-8") as file:
-        text = before = file.read()
-    for kind, table in TABLES.items():
-        results = sorted(glob.glob(os.path.join(ROOT, "bench", "results", f"{kind}_*.json")))
-        if not results:
-            continue
-        block = f"<!-- {kind}: written by bench/report.py -->\n{table(results[-1])}\n<!-- end -->"
-        text, count = re.subn(rf"<!-- {kind}: .*?<!-- end -->", lambda _: block, text, flags=re.S)
-        if count != 1:
-            sys.exit(f"report.py: README.md has no place for the table '{kind}'")
+        before = file.read()
+    try:
+        text = fill(before, results)
+    except ValueError as problem:
+        sys.exit(f"report.py: {problem}")
+    missing = claims_from_nowhere(text, results)
+    if missing:
+        sys.exit(f"report.py: no file in bench/results holds these numbers of README.md: {', '.join(missing)}")
     if text == before:
         return
     if "--check" in sys.argv[1:]:

@@ -74,7 +74,7 @@ Offsets in_simple_orders(std::span<const Lifetime> buffers, std::span<const Life
 
 // Lowers the arena from `best` towards `bound`; returns what is proved to be a lower bound. Each round first asks for
 // the bound itself, then halves what lies between, with every strategy, and four times the effort of the round before;
-// what a round leaves open, the climb tries by chance with three times as much again.
+// what a round leaves open, the climb tries by chance with six times as much again.
 std::int64_t search(std::span<const Lifetime> buffers, std::int64_t bound, double seconds, Offsets& best) {
   using Clock = PlaceSearch::Clock;
   const auto deadline =
@@ -100,7 +100,7 @@ std::int64_t search(std::span<const Lifetime> buffers, std::int64_t bound, doubl
       if (Clock::now() > deadline) return bound;
       if (arena - unknown < arena / 256) break;  // the next round, rather than ever smaller steps
     }
-    for (used *= 3; used > 0 && bound < arena;) {
+    for (used *= 6; used > 0 && bound < arena;) {
       switch (climb.step(bound, arena, deadline)) {
         case PlaceSearch::End::found: best = search.offset(), arena = arena_of(buffers, best); break;
         case PlaceSearch::End::refuted: bound = climb.capacity() + 1; break;
