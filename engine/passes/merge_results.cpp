@@ -1,6 +1,8 @@
 // What follows a convolution element by element, or keeps only its first rows and columns:
 //   scale (W x + b) + shift = (scale W) x + (scale b + shift); behind an activation it is done where the result is
 //   stored
+#include <bit>
+
 #include "engine/passes/constants.hpp"
 #include "engine/passes/rewrite.hpp"
 
@@ -13,7 +15,8 @@ bool can_take_on(const Conv2d& op) { return op.groups == 1 && !op.low_products; 
 
 Value scaled(Graph& graph, Value of, float scale, float shift) {
   const ValueInfo from = graph[of];
-  const std::string name = from.name + " times " + std::to_string(scale) + " plus " + std::to_string(shift);
+  const auto bits = [](float v) { return std::to_string(std::bit_cast<std::uint32_t>(v)); };
+  const std::string name = from.name + " times " + bits(scale) + " plus " + bits(shift);
   return add_once(graph, name, lazily(from.desc, [=](float* to) {
                     const auto values = from.constant->values();
                     for (std::int64_t k = 0; k < from.desc.elements(); ++k)
