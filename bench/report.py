@@ -46,6 +46,8 @@ def peers(path):
         f"{device}{threads}, {' and '.join(precisions)}, {report['date']}; {others}, same weights, timed in turns.",
         "Milliseconds; *eager* is PyTorch's better memory layout, *best* the fastest of all variants of the peers; a ratio above 1: Fathom is faster.",
     ]
+    if report.get("skip"):
+        lines.append(f"Left out of the peers: torch.{', torch.'.join(report['skip'])}.")
     if machine.get("load_at_start", 0) > 0.5:
         lines.append(f"Other work was running on the machine (load {machine['load_at_start']:.1f} at the start).")
     lines += [
