@@ -167,57 +167,65 @@ std::vector<Case> phases_table() {
   };
 }
 
-}  // namespace
-
-TEST_CASE("cuda: an enlarged map's convolution in phases is right however it is cut up", "[cuda]") {
-  for (const Precision precision : {Precision::fp16, Precision::fp32, Precision::tf32}) {
-    std::set<std::string> seen;
-    const bool halves = precision == Precision::fp16;
-    for (const Case& c : phases_table()) {
-      if (const char* only = std::getenv("FATHOM_CASE"); only && !c.name.starts_with(only)) continue;
-      ReferenceBackend reference;
-      CudaBackend cuda(GpuInfo::current(), precision);
-      const auto values = halves ? rounded(values_of(c)) : values_of(c);
-      const std::vector<float> wanted = run_op(c, values, reference).values;
-      Desc out = infer(c.op, c.in);
-      const Case stored = halves ? in_halves(c, out) : c;
-      std::vector<ConvPlan> plans;
-      PhasesBackend backend{cuda, nullptr, plans};
-      run_op(stored, values, backend, {}, DeviceMemory(), &out);
-      for (ConvPlan plan : some_of(plans, seen, plans.size() / 4 + 1)) {
-        backend.plan = &plan;
+// Each case by some of its plans (one in `share`, and what was not seen before) beside the reference. Both callbacks
+// give a backend to their last argument: `list` one that collects the plans, `run` one that takes the plan given.
+// Returns what was seen.
+template <class List, class Run>
+std::set<std::string> check_plans(const std::vector<Case>& cases, Precision precision, std::size_t share, List&& list,
+                                  Run&& run) {
+  std::set<std::string> seen;
+  const bool halves = precision == Precision::fp16;
+  for (const Case& c : cases) {
+    if (const char* only = std::getenv("FATHOM_CASE"); only && !c.name.starts_with(only)) continue;
+    ReferenceBackend reference;
+    CudaBackend cuda(GpuInfo::current(), precision);
+    const auto values = halves ? rounded(values_of(c)) : values_of(c);
+    const std::vector<float> wanted = run_op(c, values, reference).values;
+    Desc out = infer(c.op, c.in);
+    const Case stored = halves ? in_halves(c, out) : c;
+    std::vector<ConvPlan> plans;
+    list(cuda, plans, [&](auto& backend) { run_op(stored, values, backend, {}, DeviceMemory(), &out); });
+    for (const ConvPlan& plan : some_of(plans, seen, plans.size() / share + 1))
+      run(cuda, plan, [&](auto& backend) {
         const RunResult got = run_op(stored, values, backend, {}, DeviceMemory(), &out);
         const Difference d = compare(got.values, wanted);
         INFO(c.name << ", " << got.step.kernel << ": " << to_text(d));
         CHECK(d.within(precision == Precision::fp32 ? 1e-5 : 2e-3));
-      }
-    }
+      });
+  }
+  return seen;
+}
+
+}  // namespace
+
+TEST_CASE("cuda: an enlarged map's convolution in phases is right however it is cut up", "[cuda]") {
+  for (const Precision precision : {Precision::fp16, Precision::fp32, Precision::tf32}) {
+    std::vector<ConvPlan> unused;
+    check_plans(
+        phases_table(), precision, 4,
+        [](CudaBackend& cuda, std::vector<ConvPlan>& plans, auto&& go) {
+          PhasesBackend backend{cuda, nullptr, plans};
+          go(backend);
+        },
+        [&](CudaBackend& cuda, ConvPlan plan, auto&& go) {
+          PhasesBackend backend{cuda, &plan, unused};
+          go(backend);
+        });
   }
 }
 
 TEST_CASE("cuda: the convolution core is right however it cuts up a convolution", "[cuda]") {
   for (const Precision precision : {Precision::fp16, Precision::fp32, Precision::tf32}) {
-    std::set<std::string> seen;
-    const bool halves = precision == Precision::fp16;
-    for (const Case& c : table()) {
-      if (const char* only = std::getenv("FATHOM_CASE"); only && !c.name.starts_with(only)) continue;
-      ReferenceBackend reference;
-      CudaBackend cuda(GpuInfo::current(), precision);
-      const auto values = halves ? rounded(values_of(c)) : values_of(c);
-      const std::vector<float> wanted = run_op(c, values, reference).values;
-      Desc out = infer(c.op, c.in);
-      const Case stored = halves ? in_halves(c, out) : c;
-      std::vector<ConvPlan> plans;
-      Collector collector{cuda, plans};
-      run_op(stored, values, collector, {}, DeviceMemory(), &out);
-      for (const ConvPlan& plan : some_of(plans, seen, plans.size() / 6 + 1)) {
-        PlannedBackend backend{cuda, plan};
-        const RunResult got = run_op(stored, values, backend, {}, DeviceMemory(), &out);
-        const Difference d = compare(got.values, wanted);
-        INFO(c.name << ", " << got.step.kernel << ": " << to_text(d));
-        CHECK(d.within(precision == Precision::fp32 ? 1e-5 : 2e-3));
-      }
-    }
+    const std::set<std::string> seen = check_plans(
+        table(), precision, 6,
+        [](CudaBackend& cuda, std::vector<ConvPlan>& plans, auto&& go) {
+          Collector collector{cuda, plans};
+          go(collector);
+        },
+        [](CudaBackend& cuda, const ConvPlan& plan, auto&& go) {
+          PlannedBackend backend{cuda, plan};
+          go(backend);
+        });
     if (!std::getenv("FATHOM_CASE")) CHECK(seen.size() == gpu::kBlockSizes + 4 + 3 + 2 + 2 + 2);
   }
 }
