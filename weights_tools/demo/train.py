@@ -35,6 +35,7 @@ def parse():
     parser.add_argument("--template", required=True, help="a model file: keys, shapes, configuration")
     parser.add_argument("--graph", required=True, help="what `fathom_weights export --size WxH` prints of it")
     parser.add_argument("--size", required=True, help="that size")
+    parser.add_argument("--start", help="a checkpoint whose weights to begin with, at another size or rate")
     parser.add_argument("--output", help="train this value of the graph instead of its outputs")
     parser.add_argument("--out", required=True)
     parser.add_argument("--minutes", type=float, default=0)
@@ -136,6 +137,8 @@ def main():
         graph = network.ending_at(graph, options.output)
     predict = predictor(graph, json.loads(metadata.get("fathom.config", "{}")))
     model = network.TrainableGraph(graph, weights, options.seed).to(options.device, memory_format=torch.channels_last)
+    if options.start:
+        model.load_state_dict(torch.load(options.start, options.device)["mean"])
     mean = copy.deepcopy(model)
     run = torch.compile(model, dynamic=False) if options.compile else model
     optimizer = torch.optim.AdamW(model.parameters(), options.rate, weight_decay=0.01, foreach=True)
