@@ -152,6 +152,33 @@ Desc Conv2d::infer(Descs in) const {
   return y;
 }
 
+Desc InvertedResidual::infer(Descs in) const {
+  expect_inputs(in, 3 + 2 * expand + 2 * project), expect_map(in[0]);
+  expect_positive("stride", stride), expect_padding(padding);
+  const Inputs<Desc> role = inputs(in);
+  const Desc &x = role.x, &w = role.weight;
+  if (w.rank != 4 || w.extent[1] != 1) disagree("the depthwise weight must be (M, 1, kh, kw), got " + shape_text(w));
+  const std::int64_t wide = w.extent[0];
+  if (expand)
+    expect_shape("the weight that expands", *role.expand_weight, Desc::dense({wide, x.c(), 1, 1})),
+        expect_shape("its bias", *role.expand_bias, Desc::dense({wide}));
+  else if (wide != x.c())
+    disagree("a depthwise weight of " + std::to_string(wide) + " channels does not fit the input " + shape_text(x));
+  expect_shape("the depthwise bias", role.bias, Desc::dense({wide}));
+  Desc y = map_like(x, wide, windows(x.h(), w.extent[2], padding.top, padding.bottom, stride.h, 1),
+                    windows(x.w(), w.extent[3], padding.left, padding.right, stride.w, 1));
+  if (project) {
+    const Desc& p = *role.project_weight;
+    expect_shape("the weight that projects", p, Desc::dense({p.extent[0], wide, 1, 1}));
+    expect_shape("its bias", *role.project_bias, Desc::dense({p.extent[0]}));
+    y = map_like(y, p.extent[0], y.h(), y.w());
+  } else if (residual || !(activation == Activation{})) {
+    disagree("a residual or an activation of what is projected, and nothing is");
+  }
+  if (residual) expect_shape("the input, as a residual,", x, y);
+  return y;
+}
+
 Desc ConvTranspose2d::infer(Descs in) const {
   expect_inputs(in, 2 + bias);
   const Desc &x = in[0], &w = in[1];
@@ -331,6 +358,13 @@ std::vector<const char*> parameter_names(const Op& op) {
     if (o->affine) names.insert(names.end(), {"input_scale", "input_shift"});
     return names;
   }
+  if (const auto* o = std::get_if<InvertedResidual>(&op)) {
+    std::vector<const char*> names;
+    if (o->expand) names = {"expand_weight", "expand_bias"};
+    names.insert(names.end(), {"weight", "bias"});
+    if (o->project) names.insert(names.end(), {"project_weight", "project_bias"});
+    return names;
+  }
   if (const auto* o = std::get_if<ChannelGate>(&op))
     return o->bias ? std::vector<const char*>{"weight", "bias", "excite_weight", "excite_bias"} : std::vector<const char*>{"weight", "excite_weight"};
   if (const auto* o = std::get_if<ConvTranspose2d>(&op)) return weight_and(o->bias);
@@ -349,6 +383,12 @@ double multiply_adds(const Op& op, Descs in, const Desc& out) {
     const auto taps = static_cast<double>(w.extent[2] * w.extent[3]);
     for (std::size_t k = 0; k < o->sources.size(); ++k) per_output += static_cast<double>(in[k].c()) * (o->sources[k].centre ? 1 : taps);
     return static_cast<double>(out.elements()) * per_output / o->groups;
+  }
+  if (const auto* o = std::get_if<InvertedResidual>(&op)) {
+    const auto role = o->inputs(in);
+    const auto weights = [](const Desc* w) { return w ? static_cast<double>(w->elements()) : 0; };
+    return static_cast<double>(in[0].n() * in[0].h() * in[0].w()) * weights(role.expand_weight) +
+           static_cast<double>(out.n() * out.h() * out.w()) * (weights(&role.weight) + weights(role.project_weight));
   }
   if (const auto* o = std::get_if<ChannelGate>(&op))
     return static_cast<double>(out.n() * (in[o->maps(in.size())].elements() + in[o->maps(in.size()) + 1 + o->bias].elements()));

@@ -186,6 +186,48 @@ struct Conv2d {
   }
 };
 
+// An inverted residual block (MobileNetV2 and V3), or what there is of one:
+//   y = act(project(depth_activation(depthwise(pad(expand_activation(expand x + b1)), w) + b2)) + b3) (+ x if residual,
+//   before act); without expand the depthwise convolution reads x itself, without project y is what it gives
+//   data: x; parameters: expand_weight (M, C, 1, 1) and expand_bias (M) if expand, weight (M, 1, kh, kw), bias (M),
+//   project_weight (O, M, 1, 1) and project_bias (O) if project
+// The wide maps between need not be stored. Networks' builders write convolutions; a pass makes them this.
+struct InvertedResidual {
+  Size2 stride;  // of the depthwise convolution, as the padding, with zeros
+  Padding padding;
+  bool expand = true;
+  bool project = true;
+  bool residual = false;
+  Activation expand_activation;
+  Activation depth_activation;
+  Activation activation;  // of what is projected
+
+  static constexpr const char* name = "InvertedResidual";
+  template <class Self, class F>
+  static void fields(Self& self, F&& f) {
+    f("stride", self.stride), f("padding", self.padding), f("expand", self.expand), f("project", self.project);
+    f("residual", self.residual), f("expand_activation", self.expand_activation);
+    f("depth_activation", self.depth_activation), f("activation", self.activation);
+  }
+  Desc infer(Descs in) const;
+  bool operator==(const InvertedResidual&) const = default;
+
+  // The inputs by role, whatever they are: Values, Descs or Operands.
+  template <class T>
+  struct Inputs {
+    const T& x;
+    const T *expand_weight, *expand_bias;  // null: none, as below
+    const T &weight, &bias;
+    const T *project_weight, *project_bias;
+  };
+  template <class T>
+  Inputs<T> inputs(std::span<const T> in) const {
+    const std::size_t k = expand ? 3 : 1;
+    const auto given = [&](bool there, std::size_t at) { return there ? &in[at] : nullptr; };
+    return {in[0], given(expand, 1), given(expand, 2), in[k], in[k + 1], given(project, k + 2), given(project, k + 3)};
+  }
+};
+
 // The adjoint of Conv2d: y(n, o, i stride - padding + a dilation, ...) += x(n, c, i, ...) w(c, o, a, ...), then bias, act.
 //   data: x; parameters: weight (C, O / groups, kh, kw), bias (O) if set
 //   H_out = (H - 1) stride - 2 padding + dilation (kh - 1) + output_padding + 1
@@ -428,8 +470,8 @@ struct DisparityToDepth {
   bool operator==(const DisparityToDepth&) const = default;
 };
 
-using Op = std::variant<Conv2d, ConvTranspose2d, Linear, ChannelGate, BatchNorm, Activation, Pool, PoolChain, GlobalMean, Add, Multiply, Affine,
-                        Concat, Resize, PixelShuffle, Pad, Slice, Reshape, BoxFilter, GuidedFilter, Preprocess,
+using Op = std::variant<Conv2d, InvertedResidual, ConvTranspose2d, Linear, ChannelGate, BatchNorm, Activation, Pool, PoolChain, GlobalMean,
+                        Add, Multiply, Affine, Concat, Resize, PixelShuffle, Pad, Slice, Reshape, BoxFilter, GuidedFilter, Preprocess,
                         DisparityToDepth>;
 
 const char* name_of(const Op& op);

@@ -22,7 +22,8 @@ import torch.nn.functional as F
 import safetensors_io
 
 STRUCTURE = {"op", "name", "in", "out"}  # of a node; the rest are parameters and the op's fields
-PARAMETERS = ("weight", "bias", "input_scale", "input_shift", "excite_weight", "excite_bias", "running_mean", "running_var")
+PARAMETERS = ("weight", "bias", "input_scale", "input_shift", "excite_weight", "excite_bias", "running_mean", "running_var",
+              "expand_weight", "expand_bias", "project_weight", "project_bias")
 
 
 class GraphError(ValueError):
@@ -152,6 +153,22 @@ def conv2d(
     return y[:, :, : y.shape[2] - pair(crop)[0], : y.shape[3] - pair(crop)[1]]
 
 
+def inverted_residual(
+    p, x, stride=1, padding=0, expand=True, project=True, residual=False, expand_activation="none", depth_activation="none",
+    activation="none",
+):
+    y = x[0]
+    if expand:
+        y = activate(F.conv2d(y, p.expand_weight, p.expand_bias), expand_activation)
+    if symmetric(four(padding)) is None:
+        y, padding = pad(y, four(padding), "zeros"), 0
+    y = F.conv2d(y, p.weight, p.bias, pair(stride), symmetric(four(padding)), groups=p.weight.shape[0])
+    y = activate(y, depth_activation)
+    if project:
+        y = F.conv2d(y, p.project_weight, p.project_bias)
+    return activate(y + x[0] if residual else y, activation)
+
+
 def channel_gate(p, x, squeeze_activation="none", activation="none"):
     y = torch.cat([part.mean((2, 3)) for part in x], 1)
     y = activate(F.linear(y, p.weight.flatten(1), p.bias), squeeze_activation)
@@ -225,6 +242,7 @@ def disparity_to_depth(p, x, min_depth=0.1, max_depth=100.0):
 
 OPS = {
     "Conv2d": conv2d,
+    "InvertedResidual": inverted_residual,
     "ConvTranspose2d": conv_transpose2d,
     "Linear": linear,
     "ChannelGate": channel_gate,

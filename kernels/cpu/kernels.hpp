@@ -8,6 +8,7 @@
 namespace fathom {
 
 Step prepare(const Conv2d& op, const NodeIo& io, CpuBackend& backend);
+Step prepare(const InvertedResidual& op, const NodeIo& io, CpuBackend& backend);
 Step prepare(const ConvTranspose2d& op, const NodeIo& io, CpuBackend& backend);
 Step prepare(const Linear& op, const NodeIo& io, CpuBackend& backend);
 Step prepare(const ChannelGate& op, const NodeIo& io, CpuBackend& backend);

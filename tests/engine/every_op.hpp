@@ -49,6 +49,23 @@ struct EveryOp {
     const Value addend = op(Resize{ResizeMode::nearest, {2, 2}}, {features}, "addend");
     op(fused, {image, features, gate, addend, weight("fused.weight", Desc::dense({8, 11, 3, 3}))}, "fused");
 
+    const InvertedResidual block{.stride = {2, 1},
+                                 .padding = {1, 0, 1, 2},
+                                 .residual = false,
+                                 .expand_activation = {ActivationKind::relu6},
+                                 .depth_activation = {ActivationKind::hard_swish},
+                                 .activation = {ActivationKind::leaky_relu, 0.3f}};
+    const Value bw = weight("block.expand_weight", Desc::dense({10, 8, 1, 1}));
+    const Value bb = weight("block.expand_bias", Desc::dense({10})), bd = weight("block.weight", Desc::dense({10, 1, 3, 3}));
+    const Value bdb = weight("block.bias", Desc::dense({10})), bp = weight("block.project_weight", Desc::dense({4, 10, 1, 1}));
+    op(block, {features, bw, bb, bd, bdb, bp, weight("block.project_bias", Desc::dense({4}))}, "block");
+    InvertedResidual depthwise{.padding = 1, .expand = false, .project = true, .residual = true};
+    const Value dw = weight("part.weight", Desc::dense({8, 1, 3, 3})), db = weight("part.bias", Desc::dense({8}));
+    const Value dp = weight("part.project_weight", Desc::dense({8, 8, 1, 1}));
+    op(depthwise, {features, dw, db, dp, weight("part.project_bias", Desc::dense({8}))}, "part");
+    const Value ow = weight("only.weight", Desc::dense({8, 1, 3, 3})), ob = weight("only.bias", Desc::dense({8}));
+    op(InvertedResidual{.padding = 1, .expand = false, .project = false}, {features, ow, ob}, "only");
+
     ConvTranspose2d up{.stride = 2, .padding = 1, .output_padding = {1, 0}, .dilation = 2, .groups = 4, .bias = true};
     up.activation = {ActivationKind::elu, 0.5f};
     const Value uw = weight("up.weight", Desc::dense({8, 1, 3, 3})), ub = weight("up.bias", Desc::dense({4}));

@@ -124,6 +124,17 @@ def conv2d(data, p, f, out_shape):
     return y[:, :, :y.shape[2] - pair(f["crop"])[0], :y.shape[3] - pair(f["crop"])[1]]
 
 
+def inverted_residual(data, p, f, out_shape):
+    y = data[0]
+    if f["expand"]:
+        y = activate(F.conv2d(y, p["expand_weight"], p["expand_bias"]), f["expand_activation"])
+    y = F.conv2d(pad(y, f["padding"], "zeros"), p["weight"], p["bias"], pair(f["stride"]), groups=p["weight"].shape[0])
+    y = activate(y, f["depth_activation"])
+    if f["project"]:
+        y = F.conv2d(y, p["project_weight"], p["project_bias"])
+    return activate(y + data[0] if f["residual"] else y, f["activation"])
+
+
 def channel_gate(data, p, f, out_shape):
     x = torch.cat([x.mean((2, 3)) for x in data], 1)
     x = activate(F.linear(x, p["weight"].flatten(1), p.get("bias")), f["squeeze_activation"])
@@ -207,7 +218,7 @@ def disparity_to_depth(data, p, f, out_shape):
 OPS = {
     "Conv2d": conv2d, "ConvTranspose2d": conv_transpose2d, "Linear": linear, "BatchNorm": batch_norm, "Pool": pool, "PoolChain": pool_chain,
     "BoxFilter": box_filter, "GuidedFilter": guided_filter, "DisparityToDepth": disparity_to_depth, "Preprocess": lambda data, p, f, out: normalise(data[0], f),
-    "ChannelGate": channel_gate,
+    "ChannelGate": channel_gate, "InvertedResidual": inverted_residual,
     "Activation": lambda data, p, f, out: activate(data[0], f),
     "GlobalMean": lambda data, p, f, out: F.adaptive_avg_pool2d(data[0], 1),
     "Add": lambda data, p, f, out: activate(sum(data), f["activation"]),

@@ -41,6 +41,8 @@ std::vector<Case> cases_for() = delete;
 template <>
 std::vector<Case> cases_for<Conv2d>();
 template <>
+std::vector<Case> cases_for<InvertedResidual>();
+template <>
 std::vector<Case> cases_for<ConvTranspose2d>();
 template <>
 std::vector<Case> cases_for<Linear>();

@@ -404,6 +404,32 @@ std::vector<Case> cases_for<ConvTranspose2d>() {
 }
 
 template <>
+std::vector<Case> cases_for<InvertedResidual>() {
+  const auto block = [](const std::string& name, const InvertedResidual& op, const Desc& x, std::int64_t wide, std::int64_t out, std::int64_t kernel) {
+    std::vector<Desc> in{x};
+    if (op.expand) in.insert(in.end(), {Desc::dense({wide, x.c(), 1, 1}), Desc::dense({wide})});
+    in.insert(in.end(), {Desc::dense({wide, 1, kernel, kernel}), Desc::dense({wide})});
+    if (op.project) in.insert(in.end(), {Desc::dense({out, wide, 1, 1}), Desc::dense({out})});
+    return Case{"inverted_residual/" + name, op, in};
+  };
+  const Activation relu{ActivationKind::relu}, relu6{ActivationKind::relu6}, swish{ActivationKind::hard_swish}, hard{ActivationKind::hard_sigmoid};
+  return {
+      block("mobilenet_v2", {.padding = 1, .residual = true, .expand_activation = relu6, .depth_activation = relu6}, map(2, 24, 9, 10), 48, 24, 3),
+      block("stride_2", {.stride = 2, .padding = 1, .expand_activation = relu6, .depth_activation = relu6}, map(1, 16, 19, 17), 40, 24, 3),
+      block("kernel_5_hard", {.padding = 2, .residual = true, .expand_activation = swish, .depth_activation = hard}, map(1, 31, 5, 11), 33, 31, 5),
+      block("kernel_5_stride_2", {.stride = 2, .padding = 2, .expand_activation = swish, .depth_activation = swish}, map(1, 8, 18, 9), 72, 72, 5),
+      block("no_projection", {.padding = 1, .project = false, .expand_activation = relu, .depth_activation = hard}, map(2, 40, 8, 8), 70, 0, 3),
+      block("no_projection_stride_2_kernel_5", {.stride = 2, .padding = 2, .project = false, .expand_activation = hard}, map(1, 12, 12, 21), 64, 0, 5),
+      block("no_expansion", {.padding = 1, .expand = false, .depth_activation = relu, .activation = relu}, map(1, 33, 9, 9), 33, 100, 3),
+      block("no_expansion_residual", {.padding = 1, .expand = false, .residual = true, .depth_activation = relu6}, map(1, 16, 7, 16), 16, 16, 3),
+      block("wide_output", {.padding = 1, .expand_activation = relu}, map(1, 17, 4, 4), 20, 130, 3),
+      block("few_channels", {.padding = 1, .residual = true, .expand_activation = relu}, map(1, 3, 6, 5), 7, 3, 3),
+      block("uneven_padding", {.padding = {0, 1, 2, 0}, .expand_activation = relu}, map(1, 9, 8, 9), 24, 8, 3),
+      block("map_1x1", {.stride = 2, .padding = 1, .residual = true, .expand_activation = relu}, map(2, 8, 1, 1), 16, 8, 3),
+  };
+}
+
+template <>
 std::vector<Case> cases_for<ChannelGate>() {
   const auto gate = [](const std::string& name, const ChannelGate& op, std::vector<Desc> maps, std::int64_t hidden, std::int64_t out, bool as_conv = false) {
     std::int64_t channels = 0;

@@ -231,6 +231,24 @@ class Ops(unittest.TestCase):
         y = one("PoolChain", [x], {"weight": w}, kernel=3, stages=2, activation="relu")
         self.near(y, np.maximum(w[0][:, None, None] * (x + first + stage(first, w[2])), 0))
 
+    def test_inverted_residuals(self):
+        x = numbers("x", 1, 3, 5, 6)
+        expand, narrow, project = numbers("e", 4, 3, 1, 1), numbers("d", 4, 1, 3, 3), numbers("p", 3, 4, 1, 1)
+        each, few = numbers("b", 4), numbers("c", 3)
+        column = lambda v: v[:, None, None]  # noqa: E731
+
+        def depthwise(x):
+            windows = np.lib.stride_tricks.sliding_window_view(np.pad(x, ((0, 0), (0, 0), (1, 1), (1, 1))), (3, 3), (2, 3))
+            return np.maximum(np.einsum("nchwij,cij->nchw", windows, narrow[:, 0]) + column(each), 0)
+
+        wide = np.maximum(np.einsum("nchw,oc->nohw", x, expand[:, :, 0, 0]) + column(each), 0)
+        y = np.einsum("nchw,oc->nohw", depthwise(wide), project[:, :, 0, 0]) + column(few) + x
+        weights = {"expand_weight": expand, "expand_bias": each, "weight": narrow, "bias": each}
+        whole = weights | {"project_weight": project, "project_bias": few}
+        relu = dict(padding=1, expand_activation="relu", depth_activation="relu")
+        self.near(one("InvertedResidual", [x], whole, residual=True, **relu), y)
+        self.near(one("InvertedResidual", [x], weights, project=False, **relu), depthwise(wide))
+
     def test_arithmetic(self):
         a, b = numbers("a", 2, 3, 4, 5), numbers("b", 2, 3, 4, 5)
         self.near(one("Add", [a, b], activation="relu"), np.maximum(a + b, 0))
