@@ -15,10 +15,11 @@ struct Row {
   int divisor;  // of the channels, in CI
 };
 
+// RefineNet on 32x32 makes rounding of products to ten bits up to 1.6e-2 of the result, whoever computes it; on 64x64 4e-3.
 constexpr Row rows[] = {
     {"hr_depth", 64, 64, 4},          {"lite_hr_depth", 64, 64, 1},         {"drnet_resnet50_guided", 32, 32, 8},
     {"drnet_densenet161", 32, 32, 8}, {"drnet_senet154", 32, 32, 8},        {"rside_resnet50", 32, 32, 8},
-    {"cnd_stereo", 16, 16, 8},        {"refinenet_mobilenetv2", 32, 32, 4}, {"umich_squeezenet", 32, 32, 4},
+    {"cnd_stereo", 16, 16, 8},        {"refinenet_mobilenetv2", 64, 64, 4}, {"umich_squeezenet", 32, 32, 4},
     {"mobile_baseline_1", 32, 32, 1},
 };
 
