@@ -323,7 +323,7 @@ struct OpsFlags {
 
 std::unique_ptr<Backend> backend_of(const EngineOptions& options) {
   switch (options.device) {
-    case Device::cuda: return open_cuda_backend({options.precision, options.plan_only});
+    case Device::cuda: return open_cuda_backend({options.precision, options.plan_only, options.tuning});
     case Device::reference: return make_reference_backend();
     default:
       if (options.precision != Precision::fp32)
@@ -433,7 +433,7 @@ void place_files(const PlaceFlags& flags, Json json) {
   for (const std::string& file : flags.files) {
     const PlaceProblem problem = read_place_problem(file);
     const auto began = std::chrono::steady_clock::now();
-    const Placement placed = place(problem.buffers, {.alignment = 1, .seconds = flags.seconds});
+    const Placement placed = place(problem.buffers, {.alignment = 1, .nodes = std::numeric_limits<std::int64_t>::max(), .seconds = flags.seconds});
     const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
     check_placement(problem, placed);
     const std::string name = std::filesystem::path(file).filename().string();

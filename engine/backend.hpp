@@ -57,6 +57,7 @@ class Backend {
   virtual std::int64_t alignment() const { return 4; }    // of the caller's pointers to anything but photographs
   virtual std::int64_t free_bytes() const { return -1; }  // of the device, -1: not known
   virtual std::unique_ptr<Queue> queue() = 0;
+  virtual std::string warning() const { return {}; }  // of what did not work and only costs time; empty: all did
 };
 
 // A backend whose device is this processor.

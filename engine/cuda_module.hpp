@@ -18,6 +18,7 @@ namespace fathom {
 struct CudaRequest {
   Precision precision = Precision::fp32;
   bool plan_only = false;  // needs no GPU
+  std::string tuning;      // see EngineOptions
 };
 
 // What the module's one symbol, `extern "C" const CudaModule* fathom_cuda_module()`, gives.

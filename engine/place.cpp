@@ -75,10 +75,7 @@ Offsets in_simple_orders(std::span<const Lifetime> buffers, std::span<const Life
 // Lowers the arena from `best` towards `bound`; returns what is proved to be a lower bound. Each round first asks for
 // the bound itself, then halves what lies between, with every strategy, and four times the effort of the round before;
 // what a round leaves open, the climb tries by chance with six times as much again.
-std::int64_t search(std::span<const Lifetime> buffers, std::int64_t bound, double seconds, Offsets& best) {
-  using Clock = PlaceSearch::Clock;
-  const auto deadline =
-      Clock::now() + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(seconds));
+std::int64_t search(std::span<const Lifetime> buffers, std::int64_t bound, Effort effort, Offsets& best) {
   std::int64_t arena = arena_of(buffers, best);
   if (arena == bound) return bound;
   const Sections sections(buffers);
@@ -92,25 +89,33 @@ std::int64_t search(std::span<const Lifetime> buffers, std::int64_t bound, doubl
       PlaceSearch::End end = PlaceSearch::End::gave_up;
       for (const Strategy& strategy : strategies) {
         if (end != PlaceSearch::End::gave_up) break;
-        end = search.run(capacity, strategy, nodes, deadline), used += search.nodes();
+        end = search.run(capacity, strategy, nodes, effort), used += search.nodes();
       }
       if (end == PlaceSearch::End::found) best = search.offset(), arena = arena_of(buffers, best);
       if (end == PlaceSearch::End::refuted) bound = capacity + 1;
       if (end != PlaceSearch::End::found) unknown = std::max(unknown, capacity);
-      if (Clock::now() > deadline) return bound;
+      if (effort.spent()) return bound;
       if (arena - unknown < arena / 256) break;  // the next round, rather than ever smaller steps
     }
     for (used *= 6; used > 0 && bound < arena;) {
-      switch (climb.step(bound, arena, deadline)) {
+      switch (climb.step(bound, arena, effort)) {
         case PlaceSearch::End::found: best = search.offset(), arena = arena_of(buffers, best); break;
         case PlaceSearch::End::refuted: bound = climb.capacity() + 1; break;
         case PlaceSearch::End::gave_up: break;
       }
-      if (Clock::now() > deadline) return bound;
+      if (effort.spent()) return bound;
       used -= search.nodes();
     }
   }
   return bound;
+}
+
+Effort effort_of(const PlaceOptions& options) {
+  using Clock = Effort::Clock;
+  const Clock::time_point now = Clock::now();
+  const std::chrono::duration<double> most = Clock::time_point::max() - now, seconds(options.seconds);
+  return {options.nodes,
+          seconds < most ? now + std::chrono::duration_cast<Clock::duration>(seconds) : Clock::time_point::max()};
 }
 
 }  // namespace
@@ -148,7 +153,7 @@ Placement place(std::span<const Lifetime> buffers, const PlaceOptions& options) 
   if (units.empty()) return result;
   for (Lifetime& b : units) b.bytes /= unit;
   Offsets offset = in_simple_orders(units, given);
-  const std::int64_t proved = search(units, result.lower_bound_bytes / unit, options.seconds, offset);
+  const std::int64_t proved = search(units, result.lower_bound_bytes / unit, effort_of(options), offset);
   result.arena_bytes = arena_of(units, offset) * unit;
   result.optimal = result.arena_bytes == proved * unit;
   for (std::size_t k = 0; k < units.size(); ++k) result.offset[index[k]] = offset[k] * unit;

@@ -16,14 +16,14 @@ PlaceClimb::PlaceClimb(PlaceSearch& search, std::size_t buffers)
   for (const Strategy& s : strategies) starts_.push_back({s, search.in_order_of(s.rank)});
 }
 
-PlaceSearch::End PlaceClimb::step(std::int64_t bound, std::int64_t arena, PlaceSearch::Clock::time_point deadline) {
+PlaceSearch::End PlaceClimb::step(std::int64_t bound, std::int64_t arena, Effort& effort) {
   const std::uint64_t turn = steps_++;
   const bool for_the_bound = turn % 4 != 3;
   const Start& from = starts_[random_() % starts_.size()];
   Start to{from.strategy, shuffled(from.order, reaches[random_() % std::size(reaches)])};
   capacity_ = for_the_bound ? bound : arena - 1 - (arena - 1 - bound) / 16;
   const std::int64_t most_nodes = for_the_bound ? 3 * buffers_ : buffers_ + buffers_ / 16;
-  const PlaceSearch::End end = search_.run(capacity_, to.strategy, to.order, most_nodes, deadline);
+  const PlaceSearch::End end = search_.run(capacity_, to.strategy, to.order, most_nodes, effort);
   if (end == PlaceSearch::End::found) {
     starts_.resize(std::size(strategies));
     starts_.push_back(std::move(to));

@@ -19,7 +19,7 @@ class PlaceClimb {
  public:
   PlaceClimb(PlaceSearch& search, std::size_t buffers);
   // found: search.offset() holds a smaller arena. refuted: nothing fits capacity().
-  PlaceSearch::End step(std::int64_t bound, std::int64_t arena, PlaceSearch::Clock::time_point deadline);
+  PlaceSearch::End step(std::int64_t bound, std::int64_t arena, Effort& effort);
   std::int64_t capacity() const { return capacity_; }
 
  private:

@@ -68,8 +68,9 @@ PlaceSearch::PlaceSearch(const Sections& problem)
 }
 
 PlaceSearch::End PlaceSearch::run(std::int64_t capacity, const Strategy& strategy, std::span<const int> order,
-                                  std::int64_t most_nodes, Clock::time_point deadline) {
-  capacity_ = capacity, strategy_ = strategy, most_nodes_ = most_nodes, deadline_ = deadline;
+                                  std::int64_t most_nodes, Effort& effort) {
+  capacity_ = capacity, strategy_ = strategy, deadline_ = effort.deadline;
+  most_nodes_ = std::min(most_nodes, effort.nodes);
   nodes_ = 0, gave_up_ = false;
   std::fill(base_.begin(), base_.end(), 0);
   std::fill(least_.begin(), least_.end(), 0);
@@ -78,7 +79,9 @@ PlaceSearch::End PlaceSearch::run(std::int64_t capacity, const Strategy& strateg
   for (std::size_t k = 0; k < order.size(); ++k) rank_[at(order[k])] = static_cast<int>(k);
   Items all(life_.size());
   std::iota(all.begin(), all.end(), 0);
-  return solve(all) ? End::found : gave_up_ ? End::gave_up : End::refuted;
+  const bool found = solve(all);
+  effort.nodes -= nodes_;
+  return found ? End::found : gave_up_ ? End::gave_up : End::refuted;
 }
 
 std::vector<int> PlaceSearch::in_order_of(Strategy::Rank rank) const {
@@ -136,7 +139,7 @@ bool PlaceSearch::solve(const Items& items) {
 }
 
 bool PlaceSearch::solve_connected(Items items) {
-  if (nodes_++ >= most_nodes_ || (nodes_ % 16 == 0 && Clock::now() > deadline_)) gave_up_ = true;
+  if (nodes_++ >= most_nodes_ || (nodes_ % 16 == 0 && Effort::Clock::now() > deadline_)) gave_up_ = true;
   const std::uint64_t state = state_of(items);
   if (gave_up_ || refuted_.contains(state)) return false;
   const std::size_t mark = trail_.size();

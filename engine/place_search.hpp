@@ -39,9 +39,17 @@ constexpr Strategy strategies[] = {
     {Strategy::anywhere, Strategy::tight_long, true},
 };
 
+// What searches may still spend, all together.
+struct Effort {
+  using Clock = std::chrono::steady_clock;
+
+  std::int64_t nodes;
+  Clock::time_point deadline = Clock::time_point::max();
+  bool spent() const { return nodes <= 0 || Clock::now() > deadline; }
+};
+
 class PlaceSearch {
  public:
-  using Clock = std::chrono::steady_clock;
   enum class End { found, refuted, gave_up };  // refuted: there are no offsets that fit
 
   explicit PlaceSearch(const Sections& problem);
@@ -49,9 +57,9 @@ class PlaceSearch {
   std::vector<int> in_order_of(Strategy::Rank rank) const;
   // `order` says which of two buffers to put down first where the strategy leaves it open.
   End run(std::int64_t capacity, const Strategy& strategy, std::span<const int> order, std::int64_t most_nodes,
-          Clock::time_point deadline);
-  End run(std::int64_t capacity, const Strategy& strategy, std::int64_t most_nodes, Clock::time_point deadline) {
-    return run(capacity, strategy, in_order_of(strategy.rank), most_nodes, deadline);
+          Effort& effort);
+  End run(std::int64_t capacity, const Strategy& strategy, std::int64_t most_nodes, Effort& effort) {
+    return run(capacity, strategy, in_order_of(strategy.rank), most_nodes, effort);
   }
   const std::vector<std::int64_t>& offset() const { return offset_; }
   std::int64_t nodes() const { return nodes_; }
@@ -79,7 +87,7 @@ class PlaceSearch {
   std::vector<std::vector<int>> alike_;  // by buffer: the others with its lifetime
   Strategy strategy_;
   std::int64_t capacity_ = 0, nodes_ = 0, most_nodes_ = 0;
-  Clock::time_point deadline_;
+  Effort::Clock::time_point deadline_;
   bool gave_up_ = false;
   std::vector<int> rank_;              // by buffer: the smaller, the sooner
   std::vector<std::int64_t> base_;     // by buffer: the top of all that is down and meets it

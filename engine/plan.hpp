@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <limits>
 #include <span>
 #include <vector>
 
@@ -19,7 +20,10 @@ struct Lifetime {
 
 struct PlaceOptions {
   std::int64_t alignment = 64;
-  double seconds = 1;  // of search at most, once the simple orders miss the lower bound
+  // Of search at most, once the simple orders miss the lower bound: buffers put down, and seconds. By the first alone
+  // the result does not depend on how fast the machine is.
+  std::int64_t nodes = 1 << 15;
+  double seconds = std::numeric_limits<double>::infinity();
 };
 
 struct Placement {
@@ -29,7 +33,7 @@ struct Placement {
   bool optimal = false;                // arena == bound, or a search has proved that nothing smaller exists
 };
 
-// The same buffers give the same placement, unless the search runs out of time.
+// The same buffers give the same placement, unless options.seconds end the search.
 Placement place(std::span<const Lifetime> buffers, const PlaceOptions& options = {});
 // The largest sum of aligned bytes alive at one step.
 std::int64_t lower_bound(std::span<const Lifetime> buffers, std::int64_t alignment = 64);
@@ -40,8 +44,8 @@ std::int64_t lower_bound(std::span<const Lifetime> buffers, std::int64_t alignme
 struct StorageRules {
   // The inputs (by position) whose memory a node may overwrite with its output, best first.
   std::function<std::vector<int>(const Graph&, const Node&)> in_place;
-  // Whether a node can write its output into a channel slice of a wider tensor: strides other than dense, and an address
-  // aligned to no more than an element.
+  // Whether a node can write its output into a channel slice of a wider tensor: strides other than dense, and an
+  // address aligned to no more than an element.
   std::function<bool(const Graph&, const Node&)> writes_slice;
   // Whether a node can read that input (by position) where it is such a slice.
   std::function<bool(const Graph&, const Node&, int)> reads_slice;
@@ -54,7 +58,7 @@ struct Storage {
   int root = -1;            // value id; -1: constants, which have storage of their own
   std::int64_t offset = 0;  // in bytes
   Desc desc;                // the value's, with the strides it has there
-  bool external = false;    // graph inputs, and outputs written straight into the caller's memory; they share with nobody
+  bool external = false;  // graph inputs, and outputs written straight into the caller's memory; they share with nobody
 };
 
 struct Layout {
@@ -64,9 +68,9 @@ struct Layout {
 };
 
 // Decides aliases: element-wise ops in place, residuals in place, concat sources as slices of the concat's storage. A
-// Concat that runs although some of its sources are slices already copies the others; its kernel may leave alone a source
-// whose address is where it belongs. A slice that would raise the lower bound (a skip connection that keeps a whole
-// concat's storage alive from the encoder on) is not made.
+// Concat that runs although some of its sources are slices already copies the others; its kernel may leave alone a
+// source whose address is where it belongs. A slice that would raise the lower bound (a skip connection that keeps a
+// whole concat's storage alive from the encoder on) is not made.
 Layout layout(const Graph& graph, const StorageRules& rules);
 
 // How long each root's storage in the arena is in use, by value id; no bytes where a value is no root, or external.
@@ -77,7 +81,7 @@ struct MemoryPlan {
   std::vector<std::int64_t> workspace_offset;  // by node
   std::int64_t arena_bytes = 0;
   std::int64_t lower_bound_bytes = 0;
-  std::int64_t sum_bytes = 0;  // of all activations without any reuse
+  std::int64_t sum_bytes = 0;        // of all activations without any reuse
   std::int64_t workspace_bytes = 0;  // the largest
   bool optimal = false;
 };
@@ -94,6 +98,7 @@ Ordered order_for_memory(const Graph& graph, const StorageRules& rules);
 
 // Checks a plan by other code than made it: no two values or workspaces alive at once overlap, all lie in the arena.
 // Throws Error{memory} that names the two.
-void check_plan(const Graph& graph, const Layout& layout, std::span<const std::int64_t> workspace_bytes, const MemoryPlan& plan);
+void check_plan(const Graph& graph, const Layout& layout, std::span<const std::int64_t> workspace_bytes,
+                const MemoryPlan& plan);
 
 }  // namespace fathom

@@ -29,11 +29,11 @@ Opened open_backend(const EngineOptions& options) {
   if (options.input_width < 0 || options.input_height < 0)
     throw Error(ErrorKind::usage, "a network cannot run at " + std::to_string(options.input_width) + "x" + std::to_string(options.input_height) +
                                       ": give both sizes, or 0 for the model's own");
-  if (options.device == Device::cuda) return {open_cuda_backend({options.precision, options.plan_only}), ""};
+  if (options.device == Device::cuda) return {open_cuda_backend({options.precision, options.plan_only, options.tuning}), ""};
   std::string why_not_gpu;
   if (options.device == Device::automatic) {
     try {
-      return {open_cuda_backend({options.precision, false}), ""};
+      return {open_cuda_backend({options.precision, false, options.tuning}), ""};
     } catch (const Error& e) {
       if (e.kind() != ErrorKind::device) throw;
       why_not_gpu = e.what();
@@ -349,6 +349,7 @@ Session Engine::session() const {
 std::string Engine::network() const { return engine_of(impl_).model.name; }
 std::string Engine::device() const { return engine_of(impl_).backend->name(); }
 std::string Engine::why_not_gpu() const { return engine_of(impl_).why_not_gpu; }
+std::string Engine::warning() const { return engine_of(impl_).backend->warning(); }
 bool Engine::has_synthetic_weights() const { return engine_of(impl_).model.synthetic; }
 double Engine::multiply_adds(const Frame& frame) const { return fathom::multiply_adds(build_graph(engine_of(impl_).model, frame)); }
 Frame Engine::frame() const { return engine_of(impl_).frame(); }

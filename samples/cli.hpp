@@ -44,9 +44,9 @@ inline std::string a_size(const std::string& text) {
 
 inline std::string size_text(int width, int height) { return std::to_string(width) + "x" + std::to_string(height); }
 
-// --device, --precision, --threads, --verbose and --budget, as every program that runs a network has them.
+// --device, --precision, --threads, --tuning, --verbose and --budget, as every program that runs a network has them.
 struct EngineFlags {
-  std::string device = "auto", precision = "fp32", size;
+  std::string device = "auto", precision = "fp32", size, tuning;
   int threads = 0;
   double budget_gib = 8;
   bool verbose = false;
@@ -62,6 +62,8 @@ struct EngineFlags {
     app.add_option("--threads", threads, "of the CPU; 0: as many as there are cores")
         ->check(CLI::Range(0, 1024))
         ->type_name("N");
+    app.add_option("--tuning", tuning, "time kernels on the GPU, take the fastest, and keep what was chosen in this file")
+        ->type_name("FILE");
     app.add_flag("--verbose", verbose, "also say why there is no GPU, where --device auto found none");
     add_budget(app);
     if (with_size) add_size(app);
@@ -85,7 +87,7 @@ struct EngineFlags {
         {"fp32", Precision::fp32}, {"tf32", Precision::tf32}, {"fp16", Precision::fp16}};
     EngineOptions o;
     o.device = devices.at(device), o.precision = precisions.at(precision), o.threads = threads;
-    o.budget_bytes = budget_bytes();
+    o.budget_bytes = budget_bytes(), o.tuning = tuning;
     const Size s = parse_size(size);
     o.input_width = s.width, o.input_height = s.height;
     return o;
@@ -98,6 +100,7 @@ inline Engine open_engine(const std::string& model, const EngineOptions& options
   const bool a_path =
       model.find('/') != std::string::npos || model.find('.') != std::string::npos || std::filesystem::exists(model);
   Engine engine = a_path ? Engine::load(model, options) : Engine::synthetic(model, options);
+  if (!engine.warning().empty()) std::fprintf(stderr, "%s\n", engine.warning().c_str());
   if (verbose && !engine.why_not_gpu().empty()) std::fprintf(stderr, "%s\n", engine.why_not_gpu().c_str());
   return engine;
 }

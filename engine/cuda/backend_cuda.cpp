@@ -21,21 +21,25 @@ GpuInfo GpuInfo::current() {
           .present = true};
 }
 
-CudaBackend::CudaBackend(GpuInfo gpu, Precision precision, bool planning)
-    : gpu_(std::move(gpu)), precision_(precision), planning_(planning) {}
+CudaBackend::CudaBackend(GpuInfo gpu, Precision precision, Constants constants, std::shared_ptr<Tuning> tuning)
+    : gpu_(std::move(gpu)), precision_(precision), constants_(constants), tuning_(std::move(tuning)) {}
 
 std::shared_ptr<const void> CudaBackend::packed(const std::string& key, std::int64_t bytes,
                                                 const std::function<void(std::byte*)>& fill) {
   const std::lock_guard lock(mutex_);
   if (const auto found = packed_.find(key); found != packed_.end()) return found->second;
   std::shared_ptr<const void> made;
-  if (!planning_) {
-    const Buffer host(bytes);
-    fill(host.data());
+  if (constants_ != Constants::left_out) {
     void* device = nullptr;
     check(cudaMalloc(&device, static_cast<std::size_t>(bytes)));
     made = std::shared_ptr<const void>(device, [](const void* p) { cudaFree(const_cast<void*>(p)); });
-    check(cudaMemcpy(device, host.data(), static_cast<std::size_t>(bytes), cudaMemcpyHostToDevice));
+    if (constants_ == Constants::packed) {
+      const Buffer host(bytes);
+      fill(host.data());
+      check(cudaMemcpy(device, host.data(), static_cast<std::size_t>(bytes), cudaMemcpyHostToDevice));
+    } else {
+      check(cudaMemset(device, 0, static_cast<std::size_t>(bytes)));
+    }
   }
   packed_bytes_ += bytes;
   return packed_[key] = std::move(made);

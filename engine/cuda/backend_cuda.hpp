@@ -25,17 +25,25 @@ struct GpuInfo {
   static GpuInfo current();  // the device that this thread uses; throws Error{device}
 };
 
+class Tuning;
+
+// What becomes of constants: packed as steps need them; left out, where steps are prepared, described and placed, but
+// cannot run; or made up, for steps whose time alone counts.
+enum class Constants { packed, left_out, made_up };
+
 class CudaBackend {
  public:
-  // Planning: steps are prepared, described and placed, but no memory is taken, and they cannot run.
-  CudaBackend(GpuInfo gpu, Precision precision, bool planning = false);
+  CudaBackend(GpuInfo gpu, Precision precision, Constants constants = Constants::packed,
+              std::shared_ptr<Tuning> tuning = nullptr);
 
   const GpuInfo& gpu() const { return gpu_; }
   Precision precision() const { return precision_; }
+  Constants constants() const { return constants_; }
+  Tuning* tuning() const { return tuning_.get(); }  // null: kernels are chosen by the cost model
 
   // Device memory that holds what a kernel made of constants (weights in the kernel's own layout), made once per key
-  // and shared; null when planning. The key is the constants' names and what was done to them. `fill` writes all
-  // `bytes` into host memory. Thread-safe. Throws Error{memory}.
+  // and shared; null where they are left out. The key is the constants' names and what was done to them. `fill` writes
+  // all `bytes` into host memory. Thread-safe. Throws Error{memory}.
   std::shared_ptr<const void> packed(const std::string& key, std::int64_t bytes,
                                      const std::function<void(std::byte*)>& fill);
   std::int64_t packed_bytes() const;
@@ -43,7 +51,8 @@ class CudaBackend {
  private:
   GpuInfo gpu_;
   Precision precision_;
-  bool planning_;
+  Constants constants_;
+  std::shared_ptr<Tuning> tuning_;
   mutable std::mutex mutex_;
   std::map<std::string, std::shared_ptr<const void>> packed_;
   std::int64_t packed_bytes_ = 0;

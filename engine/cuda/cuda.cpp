@@ -1,5 +1,6 @@
 #include "engine/cuda/cuda.hpp"
 
+#include "engine/cuda/tuning.hpp"
 #include "fathom/error.hpp"
 #include "kernels/cuda/kernels.hpp"
 #include "kernels/cuda/launch.cuh"
@@ -34,8 +35,10 @@ int current_device() {
 
 class Cuda final : public Backend {
  public:
-  Cuda(GpuInfo gpu, Precision precision, bool plan_only)
-      : device_(plan_only ? -1 : current_device()), backend_(std::move(gpu), precision, plan_only) {}
+  Cuda(GpuInfo gpu, Precision precision, bool plan_only, std::shared_ptr<Tuning> tuning)
+      : device_(plan_only ? -1 : current_device()),
+        tuning_(tuning),
+        backend_(std::move(gpu), precision, plan_only ? Constants::left_out : Constants::packed, std::move(tuning)) {}
 
   std::string name() const override {
     const GpuInfo& gpu = backend_.gpu();
@@ -98,16 +101,25 @@ class Cuda final : public Backend {
   }
 
   std::unique_ptr<Queue> queue() override { return make_cuda_queue(device_); }
+  std::string warning() const override { return tuning_ ? tuning_->warning() : ""; }
 
  private:
   int device_;  // -1: plans only
+  std::shared_ptr<Tuning> tuning_;
   CudaBackend backend_;
 };
 
 }  // namespace
 
-std::unique_ptr<Backend> make_cuda(GpuInfo gpu, Precision precision, bool plan_only) {
-  return std::make_unique<Cuda>(std::move(gpu), precision, plan_only);
+std::unique_ptr<Backend> make_cuda(GpuInfo gpu, Precision precision, bool plan_only, const std::string& tuning) {
+  std::shared_ptr<Tuning> choices;
+  if (!tuning.empty()) {
+    int driver = 0;
+    (void)cudaDriverGetVersion(&driver);
+    choices =
+        std::make_shared<Tuning>(tuning, gpu.name + ", driver " + std::to_string(driver) + ", Fathom " FATHOM_VERSION);
+  }
+  return std::make_unique<Cuda>(std::move(gpu), precision, plan_only, std::move(choices));
 }
 
 }  // namespace fathom

@@ -2,13 +2,15 @@
 #pragma once
 
 #include <memory>
+#include <string>
 
 #include "engine/backend.hpp"
 #include "engine/cuda/backend_cuda.hpp"
 
 namespace fathom {
 
-std::unique_ptr<Backend> make_cuda(GpuInfo gpu, Precision precision, bool plan_only);
+// `tuning`: a file of Tuning's; empty: kernels are chosen by the cost model.
+std::unique_ptr<Backend> make_cuda(GpuInfo gpu, Precision precision, bool plan_only, const std::string& tuning);
 
 // Makes `device` this thread's CUDA device until the end of a scope.
 class OnDevice {

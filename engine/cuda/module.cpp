@@ -31,11 +31,11 @@ GpuInfo find_gpu() {
 }
 
 Backend* open(const CudaRequest& request) {
-  if (!request.plan_only) return make_cuda(find_gpu(), request.precision, false).release();
+  if (!request.plan_only) return make_cuda(find_gpu(), request.precision, false, request.tuning).release();
   try {
-    return make_cuda(find_gpu(), request.precision, true).release();
+    return make_cuda(find_gpu(), request.precision, true, request.tuning).release();
   } catch (const Error&) {  // then for the GPU that GpuInfo assumes
-    return make_cuda({}, request.precision, true).release();
+    return make_cuda({}, request.precision, true, request.tuning).release();
   }
 }
 

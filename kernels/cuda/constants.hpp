@@ -21,7 +21,7 @@ inline std::shared_ptr<const float[]> constant_values(const Operand& o) {
   return o.constant->values();
 }
 
-// `count` numbers that fill(values, out) writes, in device memory; null when planning. Layout says everything that fill
+// `count` numbers that fill(values, out) writes, in device memory; null where constants are left out. Layout says everything that fill
 // depends on besides the constant. T is float, or std::uint16_t for the bits of halves.
 template <class T>
 std::shared_ptr<const T> packed(CudaBackend& backend, const Operand& o, const std::string& layout, std::int64_t count,

@@ -120,7 +120,7 @@ struct ConvTask {
   std::string types_differ() const;
   // Whether all maps take accesses of so many channels.
   bool wide(int channels) const;
-  // The bias by output channel in device memory; null: none (or planning). With `stored`, always there, and filled up
+  // The bias by output channel in device memory; null: none, or left out. With `stored`, always there, and filled up
   // with zeros to so many.
   std::shared_ptr<const float> bias(int stored = 0) const;
   // The weights as (taps, C / groups, O) in float32, O filled up with zeros to `padded_o`.
@@ -141,12 +141,24 @@ class ConvOperands {
   std::shared_ptr<const float> bias_, scale_, shift_;
 };
 
-// A choice: fits says why not (empty: it may), build fills in the step.
+struct ConvProblem;
+struct ConvPlan;
+
+// A choice: fits says why not (empty: it may, and is taken unless one before it is), build fills in the step.
 struct ConvChoice {
   const char* name;
   std::string (*fits)(const ConvTask&);
   void (*build)(const ConvTask&, Step&);
+  // Of those with plans (conv_core_plan.hpp) to choose from.
+  ConvProblem (*problem)(const ConvTask&) = nullptr;
+  void (*build_plan)(const ConvTask&, Step&, const ConvPlan&) = nullptr;
+  // As fits, but without asking the cost model.
+  std::string (*may_run)(const ConvTask&) = nullptr;
+  std::string may(const ConvTask& task) const { return may_run ? may_run(task) : fits(task); }
 };
+
+// Where the backend has a Tuning: the step by the choice that is fastest on its GPU. False: there is nothing to choose.
+bool build_timed(std::span<const ConvChoice> choices, const ConvTask& task, Step& step);
 
 std::string fits_depthwise(const ConvTask& task);
 void build_depthwise(const ConvTask& task, Step& step);
@@ -161,6 +173,7 @@ void build_few_mma(const ConvTask& task, Step& step);
 std::string fits_few_direct(const ConvTask& task);
 void build_few_direct(const ConvTask& task, Step& step);
 std::string fits_phases(const ConvTask& task);
+std::string may_run_phases(const ConvTask& task);
 void build_phases(const ConvTask& task, Step& step);
 std::string fits_products(const ConvTask& task);
 void build_products(const ConvTask& task, Step& step);

@@ -179,8 +179,8 @@ constexpr ConvChoice choices[] = {
     {"grouped direct", fits_grouped_direct, build_grouped_direct},
     {"few channels mma", fits_few_mma, build_few_mma},
     {"few channels direct", fits_few_direct, build_few_direct},
-    {"phases", fits_phases, build_phases},
-    {"gemm", fits_gemm, build_gemm},
+    {"phases", fits_phases, build_phases, phases_problem, build_phases, may_run_phases},
+    {"gemm", fits_gemm, build_gemm, problem_of, build_gemm},
     {"general", [](const ConvTask&) { return std::string(); }, build_general},
 };
 
@@ -195,6 +195,7 @@ std::vector<std::string> conv_choices() {
 Step prepare(const Conv2d& op, const NodeIo& io, CudaBackend& backend) {
   const ConvTask task(op, io, backend);
   Step step = describe(op, io);
+  if (build_timed(choices, task, step)) return step;
   for (const ConvChoice& choice : choices) {
     const std::string reason = choice.fits(task);
     if (reason.empty()) {

@@ -77,7 +77,7 @@ ConvProblem phases_problem(const ConvTask& task) {
   return p;
 }
 
-std::string fits_phases(const ConvTask& task) {
+std::string may_run_phases(const ConvTask& task) {
   const ConvGeometry& g = task.geometry;
   const Conv2d& op = task.op;
   if (op.sources.size() != 1 || op.sources[0].resize.mode != ResizeMode::nearest)
@@ -94,6 +94,11 @@ std::string fits_phases(const ConvTask& task) {
   const ConvTask small(phases.op, phases.io, task.backend);
   if (const std::string reason = fits_gemm(small); !reason.empty()) return reason;
   if (y.c() < 8 || !stores_in_eights(small)) return "an output that is not stored in eights of channels";
+  return {};
+}
+
+std::string fits_phases(const ConvTask& task) {
+  if (const std::string reason = may_run_phases(task); !reason.empty()) return reason;
   const GpuInfo& gpu = task.backend.gpu();
   if (best_plan(phases_problem(task), gpu).cycles >= best_plan(problem_of(task), gpu).cycles)
     return "no faster, as the cost model has it";

@@ -29,6 +29,9 @@ struct EngineOptions {
   bool low_products = true;  // convolutions of enlarged maps by products at the small size, where that is less work
   int input_width = 0, input_height = 0;  // instead of the size the model was trained at; 0: the model's
   std::int64_t budget_bytes = std::int64_t(8) << 30;  // files and plans that need more are refused
+  // A file: convolutions are timed on the GPU when a frame is first prepared (seconds), the fastest kernels chosen, and the
+  // choices kept there for later loads. Results may differ from those of other choices by rounding. Empty: by a cost model.
+  std::string tuning;
   // For finding faults: waits for the device after each layer, so that an error names the layer it happened in.
   bool wait_each_layer = false;
   // Only plans: memory() and steps() tell what the device would do, and nothing can run. Needs no GPU: where there is
@@ -120,6 +123,7 @@ class Engine {
   std::string network() const;  // "hr_depth"
   std::string device() const;   // "CPU, 2 threads"
   std::string why_not_gpu() const;  // where the device `automatic` became the CPU; else empty
+  std::string warning() const;      // what of EngineOptions::tuning could not be read or written; empty: nothing
   bool has_synthetic_weights() const;
   double multiply_adds(const Frame& frame) const;  // of the network as its authors wrote it, all outputs
   Frame frame() const;          // the size photographs are brought to, batch 1

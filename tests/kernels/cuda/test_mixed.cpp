@@ -271,7 +271,7 @@ TEST_CASE("cuda: every kernel of the ops that are not convolutions is taken by s
         wanted.insert(op + ": " + kernel + width);
   for (const Mixed& m : table())  // prepared alone: nothing is run
     for (const GpuInfo& gpu : {small_gpu(), large_gpu()}) {
-      CudaBackend cuda(gpu, Precision::fp16, true);
+      CudaBackend cuda(gpu, Precision::fp16, Constants::left_out);
       NodeIo io{.name = m.c.name, .out = {100, stored_as(m.out, infer(m.c.op, m.c.in)), m.c.name, nullptr}};
       for (std::size_t k = 0; k < m.c.in.size(); ++k) {
         const bool data = k < m.in.size();

@@ -1,0 +1,30 @@
+// How long one step takes by itself, between made-up operands in device memory.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "engine/backend.hpp"
+#include "engine/step.hpp"
+
+namespace fathom {
+
+class StepTimer {
+ public:
+  // Takes memory for a node's inputs and output on this thread's device. Throws Error{memory}.
+  explicit StepTimer(const NodeIo& io);
+
+  // Microseconds of one run, the least of several bursts: each burst is one CUDA graph, so that launching costs little.
+  // Weights and maps stay in the cache where they fit. Throws Error{memory}, Error{device}.
+  double microseconds(const Step& step);
+
+ private:
+  using Memory = std::shared_ptr<std::byte>;
+
+  std::unique_ptr<Queue> queue_;
+  std::vector<Memory> memory_;
+  std::vector<void*> data_;  // by operand's id
+};
+
+}  // namespace fathom
