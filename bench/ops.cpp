@@ -101,7 +101,7 @@ std::shared_ptr<std::byte> OpRun::put(const Desc& desc, std::uint64_t seed) {
   return memory;
 }
 
-OpRun::OpRun(const OpProblem& problem, Backend& backend)
+OpRun::OpRun(const OpProblem& problem, Backend& backend, bool by_library)
     : backend_(backend), queue_(backend.queue()), out_(problem.out) {
   const std::vector<const char*> parameters = parameter_names(problem.op);
   const std::size_t data = problem.in.size() - parameters.size();
@@ -114,7 +114,13 @@ OpRun::OpRun(const OpProblem& problem, Backend& backend)
     io.in.push_back(std::move(operand));
   }
   io.out = {static_cast<int>(problem.in.size()), out_, problem.name + "/out", nullptr};
-  step_ = backend.prepare(problem.op, io);
+  if (by_library) {
+    const std::vector<Step> steps = backend.library_steps(problem.op, io);
+    if (steps.empty()) throw Error(ErrorKind::unsupported, problem.name + ": no library has such an operation");
+    step_ = steps.front();
+  } else {
+    step_ = backend.prepare(problem.op, io);
+  }
   for (std::size_t k = 0; k < data; ++k) addresses_.push_back(put(problem.in[k], k + 1).get());
   addresses_.resize(problem.in.size(), nullptr);  // constants are packed already
   addresses_.push_back(put(out_, 0).get());

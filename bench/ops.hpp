@@ -32,7 +32,9 @@ std::string to_text(const OpProblem& problem);
 // One operation with memory to run in, filled with numbers in [-1, 1).
 class OpRun {
  public:
-  OpRun(const OpProblem& problem, Backend& backend);
+  // `by_library`: not by the backend's own kernel but by its library's likeliest. Throws Error{unsupported} where there
+  // is none.
+  OpRun(const OpProblem& problem, Backend& backend, bool by_library = false);
   const Step& step() const { return step_; }
   double milliseconds();  // of one run, by the device's clock
   std::vector<std::byte> output();

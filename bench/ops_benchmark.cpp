@@ -25,14 +25,20 @@ void run_benchmarks(const std::vector<OpProblem>& problems, Backend& backend, co
 
   // Google Benchmark calls each function a few times: what it prepares is kept until the next one's turn.
   std::optional<OpRun> current;
-  const OpProblem* current_problem = nullptr;
-  for (const OpProblem& problem : problems) {
-    const auto body = [&](benchmark::State& state) {
-      if (current_problem != &problem) {
-        current.reset();
-        current.emplace(problem, backend), current_problem = &problem;
-        current->milliseconds();
+  std::string current_name;
+  const auto add = [&](const OpProblem& problem, const std::string& name, bool by_library) {
+    const auto body = [&, name, by_library](benchmark::State& state) {
+      if (current_name != name) {
+        current.reset(), current_name = name;
+        try {
+          current.emplace(problem, backend, by_library);
+          current->milliseconds();
+        } catch (const Error& e) {
+          if (e.kind() != ErrorKind::unsupported || !by_library) throw;
+          current.reset();
+        }
       }
+      if (!current) return state.SkipWithError("no library has such an operation");
       for (auto _ : state) state.SetIterationTime(current->milliseconds() / 1e3);
       using benchmark::Counter;
       const Step& step = current->step();
@@ -41,10 +47,14 @@ void run_benchmarks(const std::vector<OpProblem>& problems, Backend& backend, co
       state.counters["bytes/s"] = Counter(step.bytes, Counter::kIsIterationInvariantRate);
       state.counters["times"] = problem.count;
     };
-    benchmark::RegisterBenchmark(problem.name.c_str(), body)
+    benchmark::RegisterBenchmark(name.c_str(), body)
         ->UseManualTime()
         ->MinTime(options.seconds)
         ->Unit(benchmark::kMicrosecond);
+  };
+  for (const OpProblem& problem : problems) {
+    add(problem, problem.name, false);
+    if (options.libraries) add(problem, problem.name + "/library", true);
   }
   if (!benchmark::RunSpecifiedBenchmarks())
     throw Error(ErrorKind::usage, "ops: no name matches '" + options.filter + "'");

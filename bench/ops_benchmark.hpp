@@ -9,9 +9,10 @@
 namespace fathom {
 
 struct OpsOptions {
-  double seconds = 0.1;  // of measuring per operation
-  std::string filter;    // a regular expression of names; empty: all
-  std::string json;      // also written here, by Google Benchmark
+  bool libraries = false;  // each operation also by the device's own library, where it has it
+  double seconds = 0.1;    // of measuring per operation
+  std::string filter;      // a regular expression of names; empty: all
+  std::string json;        // also written here, by Google Benchmark
   std::vector<std::pair<std::string, std::string>> recipe;
 };
 

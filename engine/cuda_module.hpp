@@ -40,7 +40,7 @@ inline std::string cuda_module_abi(const char* version) {
        {sizeof(Backend), sizeof(Queue), sizeof(Recorder), sizeof(Fusions), sizeof(StorageRules), sizeof(Op),
         sizeof(Graph), sizeof(Node), sizeof(ValueInfo), sizeof(Output), sizeof(Constant), sizeof(NodeIo),
         sizeof(Operand), sizeof(Step), sizeof(RunArgs), sizeof(CudaRequest), sizeof(CudaModule)})
-    text += " " + std::to_string(size);
+    text += ' ', text += std::to_string(size);
   return text;
 }
 

@@ -1,5 +1,6 @@
 #include "engine/cuda/backend_cuda.hpp"
 
+#include "engine/cuda/libraries.hpp"
 #include "engine/tensor.hpp"
 #include "kernels/cuda/launch.cuh"
 
@@ -43,6 +44,14 @@ std::shared_ptr<const void> CudaBackend::packed(const std::string& key, std::int
   }
   packed_bytes_ += bytes;
   return packed_[key] = std::move(made);
+}
+
+const OpenedLibraries& CudaBackend::libraries() {
+  const std::lock_guard lock(mutex_);
+  if (!libraries_)
+    libraries_ = std::make_shared<const OpenedLibraries>(
+        constants_ == Constants::left_out ? OpenedLibraries{nullptr, "nothing can run here"} : open_conv_libraries());
+  return *libraries_;
 }
 
 std::int64_t CudaBackend::packed_bytes() const {

@@ -26,6 +26,7 @@ struct GpuInfo {
 };
 
 class Tuning;
+struct OpenedLibraries;
 
 // What becomes of constants: packed as steps need them; left out, where steps are prepared, described and placed, but
 // cannot run; or made up, for steps whose time alone counts.
@@ -41,6 +42,8 @@ class CudaBackend {
   Constants constants() const { return constants_; }
   Tuning* tuning() const { return tuning_.get(); }  // null: kernels are chosen by the cost model
 
+  const OpenedLibraries& libraries();  // opened when first asked for. Thread-safe
+
   // Device memory that holds what a kernel made of constants (weights in the kernel's own layout), made once per key
   // and shared; null where they are left out. The key is the constants' names and what was done to them. `fill` writes
   // all `bytes` into host memory. Thread-safe. Throws Error{memory}.
@@ -53,6 +56,7 @@ class CudaBackend {
   Precision precision_;
   Constants constants_;
   std::shared_ptr<Tuning> tuning_;
+  std::shared_ptr<const OpenedLibraries> libraries_;
   mutable std::mutex mutex_;
   std::map<std::string, std::shared_ptr<const void>> packed_;
   std::int64_t packed_bytes_ = 0;

@@ -57,6 +57,12 @@ class Cuda final : public Backend {
     const OnDevice here(device_);
     return choose();
   }
+  std::vector<Step> library_steps(const Op& op, const NodeIo& io) override {
+    const auto* const conv = std::get_if<Conv2d>(&op);
+    if (!conv || device_ < 0) return {};
+    const OnDevice here(device_);
+    return fathom::library_steps(*conv, io, backend_);
+  }
   std::int64_t weight_bytes() const override { return backend_.packed_bytes(); }
 
   bool plans_only() const override { return device_ < 0; }

@@ -6,6 +6,7 @@
 #include "constants.hpp"
 #include "gpu.cuh"
 #include "kernels.hpp"
+#include "kernels/libraries/conv_library.hpp"
 #include "map.cuh"
 #include "sampling.cuh"
 
@@ -156,6 +157,11 @@ struct ConvChoice {
   std::string (*may_run)(const ConvTask&) = nullptr;
   std::string may(const ConvTask& task) const { return may_run ? may_run(task) : fits(task); }
 };
+
+// By NVIDIA's libraries, where they are and the problem is one of theirs: see conv_library.cu.
+std::string fits_library(const ConvTask& task);
+std::vector<LibraryKernel> library_kernels(const ConvTask& task);
+void build_library(const ConvTask& task, Step& step, const LibraryKernel& kernel);
 
 // Where the backend has a Tuning: the step by the choice that is fastest on its GPU. False: there is nothing to choose.
 bool build_timed(std::span<const ConvChoice> choices, const ConvTask& task, Step& step);

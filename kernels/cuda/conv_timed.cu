@@ -24,9 +24,10 @@ class Variants {
   Variants(std::span<const ConvChoice> choices, const ConvTask& task) {
     for (const ConvChoice& choice : choices)
       if (choice.may(task).empty()) add(choice, task);
+    for (const LibraryKernel& kernel : library_kernels(task))
+      list_.push_back({kernel.name, [kernel](const ConvTask& t, Step& step) { build_library(t, step, kernel); }});
   }
 
-  std::span<const Variant> all() const { return list_; }
   const Variant* named(const std::string& name) const {
     const auto found = std::find_if(list_.begin(), list_.end(), [&](const Variant& v) { return v.name == name; });
     return found == list_.end() ? nullptr : &*found;
@@ -40,7 +41,7 @@ class Variants {
     std::vector<const Variant*> chosen, planned;
     for (const Variant& v : list_) {
       if (!v.plan) {
-        if (&v != &list_.back()) chosen.push_back(&v);
+        if (v.name != "general") chosen.push_back(&v);
         continue;
       }
       const ConvTiling& t = v.plan->tiling;

@@ -40,6 +40,9 @@ Step prepare(const DisparityToDepth& op, const NodeIo& io, CudaBackend& backend)
 // The names that a Conv2d's Step::kernel begins with, in the order in which they are tried.
 std::vector<std::string> conv_choices();
 
+// The same by NVIDIA's libraries, the likeliest first; none where they are not, or the problem is none of theirs.
+std::vector<Step> library_steps(const Conv2d& op, const NodeIo& io, CudaBackend& backend);
+
 // What the kernels above can do with memory.
 StorageRules cuda_storage_rules();
 // Whether this build holds code for this thread's GPU.

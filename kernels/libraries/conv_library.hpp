@@ -1,0 +1,70 @@
+// Convolutions by NVIDIA's libraries, as a second module, libfathom_libraries.so: what Fathom's own kernels are
+// measured against, and choices beside them where kernels are timed. Without the module, or without the libraries,
+// there are none. Both sides must have been compiled to the same layout: the module says for what it was built.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace fathom {
+
+// y = act(conv(pad with zeros(x), w) + b + residual). Maps are channels-last (n, c, h, w) with channels side by side
+// and a pixel's stride of their own each; weights (o, kh, kw, c / groups) of the maps' type, bias and sums float32.
+struct LibraryConv {
+  enum class Type { half, tf32, float32 };  // tf32: of products; maps are float32
+  using Four = std::array<std::int64_t, 4>;
+
+  Type type = Type::half;
+  Four x{}, y{};                                   // extents
+  Four x_stride{}, y_stride{}, residual_stride{};  // in elements
+  std::int64_t kernel_h = 1, kernel_w = 1, stride_h = 1, stride_w = 1, dilation_h = 1, dilation_w = 1, groups = 1;
+  std::int64_t top = 0, left = 0, bottom = 0, right = 0;
+  bool bias = false, residual = false, relu = false;
+};
+
+struct LibraryData {
+  const void *x, *weight;
+  const float* bias;  // null: none, as for the residual
+  const void* residual;
+  void *y, *workspace;  // the latter a multiple of 256
+};
+
+struct LibraryKernel {
+  std::string name;  // "cudnn: engine 42, 1=2 3=0": the same for the same problem, GPU and version of the library
+  std::int64_t workspace_bytes = 0;
+  std::function<void(const LibraryData&, void* stream)> run;  // enqueues; throws Error{device}
+};
+
+// The libraries on one GPU. Thread-safe.
+class ConvLibraries {
+ public:
+  virtual ~ConvLibraries() = default;
+  // Those that run the problem with the same bits every time, the likeliest first, at most so many.
+  virtual std::vector<LibraryKernel> kernels(const LibraryConv& problem, int most) = 0;
+  virtual std::string version() const = 0;  // "cuDNN 9.19.0"
+};
+
+// What the module's one symbol, `extern "C" const LibraryModule* fathom_library_module()`, gives.
+struct LibraryModule {
+  const char* built_for;  // equals library_module_abi(), or nothing else is used
+  // For this thread's GPU; or, to look at what the libraries would choose where there is none, for one that
+  // `device_json` describes as cuDNN has it, without running. Throws Error{device}. The caller deletes it.
+  ConvLibraries* (*open)(const char* device_json);
+};
+
+inline std::string library_module_abi(const char* version) {
+  std::string text = std::string("Fathom ") + version + ", " + __VERSION__ + ", C++ " + std::to_string(__cplusplus);
+#ifdef _GLIBCXX_USE_CXX11_ABI
+  text += ", strings " + std::to_string(_GLIBCXX_USE_CXX11_ABI);
+#endif
+  for (const std::size_t size :
+       {sizeof(LibraryConv), sizeof(LibraryData), sizeof(LibraryKernel), sizeof(ConvLibraries)})
+    text += ' ', text += std::to_string(size);
+  return text;
+}
+
+}  // namespace fathom
