@@ -22,13 +22,23 @@ inline std::optional<DisplayRange> parse_range(const std::string& text) {
   return DisplayRange{static_cast<float>(1 / high), static_cast<float>(1 / low)};
 }
 
+// The demonstration weights: of the installation that this program is part of, or of the sources it was built from.
+inline std::string demonstration_model() {
+  std::error_code none;
+  const std::filesystem::path program = std::filesystem::read_symlink("/proc/self/exe", none);
+  const std::filesystem::path installed =
+      program.parent_path() / ".." / FATHOM_SHARE_FROM_PROGRAMS / "demo.safetensors";
+  return std::filesystem::exists(installed, none) ? installed.lexically_normal().string() : FATHOM_DEMONSTRATION;
+}
+
 struct DepthFlags {
   cli::EngineFlags engine;
-  std::string model = "lite_hr_depth", colours = "magma", range;
+  std::string model = demonstration_model(), colours = "magma", range;
 
   void add_to(CLI::App& app) {
-    app.add_option("--model", model, "a model file, or the name of a network to run with synthetic weights")
-        ->capture_default_str()
+    app.add_option("--model", model,
+                   "a model file, or the name of a network to run with synthetic weights; without it the demonstration "
+                   "weights")
         ->type_name("F");
     app.add_option("--colormap", colours, "magma, viridis, turbo or grey")->capture_default_str()->type_name("NAME");
     app.add_option("--range", range,
@@ -49,8 +59,8 @@ inline void say_if_synthetic(const Engine& engine) {
     std::fprintf(
         stderr,
         "The weights are synthetic: the picture shows that the program works, not how far things are. "
-        "Give trained ones with --model FILE: samples/demo.safetensors, or what weights_tools/README.md makes of "
-        "official checkpoints.\n");
+        "Without --model there are the demonstration weights; weights_tools/README.md makes model files of official "
+        "checkpoints.\n");
 }
 
 // What the numbers in files are: for --help, and as it turned out.

@@ -19,8 +19,4 @@ build=${FATHOM_BUILD_DIR:-$top/build/default}
 
 photo=$top/samples/scene.png
 if [ $# -gt 0 ] && [[ $1 != -* ]]; then photo=$1; shift; fi
-model=(--model "$top/samples/demo.safetensors")
-for option in "$@"; do
-  case $option in --model | --model=* | -h | --help) model=() ;; esac
-done
-exec "$build/samples/depth_from_image" "$photo" "${model[@]}" "$@"
+exec "$build/samples/depth_from_image" "$photo" "$@"

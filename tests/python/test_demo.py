@@ -16,6 +16,7 @@ BUILD = os.environ.get("FATHOM_PROGRAMS", os.path.join(ROOT, "build", "dev"))
 SCENES = os.path.join(ROOT, "tests", "golden", "demo_scenes")
 MODEL = os.path.join(ROOT, "samples", "demo.safetensors")
 BENCH = os.path.join(BUILD, "bench", "fathom_bench")
+DEPTH = os.path.join(BUILD, "samples", "depth_from_image")
 RENDER = os.path.join(BUILD, "weights_tools", "demo", "render_scenes")
 
 
@@ -50,6 +51,14 @@ class Weights(unittest.TestCase):
             subprocess.run([*command, *what], check=True, stdout=subprocess.DEVNULL)
             with open(path, encoding="utf-8") as file:
                 return json.load(file)["mean"]
+
+    @unittest.skipUnless(os.path.exists(DEPTH), "skipped: depth_from_image is not built")
+    def test_they_are_what_runs_without_a_model(self):
+        with tempfile.TemporaryDirectory() as folder:
+            command = [DEPTH, os.path.join(ROOT, "samples", "scene.png"), "-o", os.path.join(folder, "depth.png")]
+            done = subprocess.run(command, capture_output=True, text=True, check=True)
+        self.assertIn("depth in metres, by mobile_baseline_3", done.stderr)
+        self.assertNotIn("synthetic", done.stderr)
 
     def test_they_see_more_than_a_constant(self):
         with tempfile.TemporaryDirectory() as folder:
