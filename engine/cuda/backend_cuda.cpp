@@ -41,6 +41,7 @@ std::shared_ptr<const void> CudaBackend::packed(const std::string& key, std::int
     } else {
       check(cudaMemset(device, 0, static_cast<std::size_t>(bytes)));
     }
+    check(cudaStreamSynchronize(nullptr));  // both may return before they are done, and sessions' streams do not wait
   }
   packed_bytes_ += bytes;
   return packed_[key] = std::move(made);

@@ -88,12 +88,14 @@ class CudaQueue final : public Queue {
   std::unique_ptr<Recorder> recorder() override;
 
   // A session's memory serves one run after another, on whatever streams they were asked for: each waits for the last.
+  // Of the caller's streams none is known again: handles return with new streams, and cudaStreamPerThread is as many as
+  // there are threads.
   void enter(cudaStream_t stream) {
-    if (used_ && stream != last_) check(cudaStreamWaitEvent(stream, done_.get(), 0));
+    if (used_ && !(own_last_ && stream == stream_.get())) check(cudaStreamWaitEvent(stream, done_.get(), 0));
   }
   void leave(cudaStream_t stream) {
     check(cudaEventRecord(done_.get(), stream));
-    used_ = true, last_ = stream;
+    used_ = true, own_last_ = stream == stream_.get();
   }
   void settle() {
     if (used_) (void)cudaEventSynchronize(done_.get());
@@ -103,8 +105,7 @@ class CudaQueue final : public Queue {
   int device_;
   Stream stream_;
   Event done_;  // what this session enqueued last
-  bool used_ = false;
-  cudaStream_t last_ = nullptr;
+  bool used_ = false, own_last_ = false;
 };
 
 // The first run is enqueued as it is: kernels may set themselves up. From the second on it is a graph, one for each of

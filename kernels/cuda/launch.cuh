@@ -1,5 +1,6 @@
 // Launching a kernel, and what becomes of CUDA's error codes.
 #pragma once
+#include <algorithm>
 #include <cstddef>
 #include <string>
 #include <tuple>
@@ -38,17 +39,28 @@ struct LaunchShape {
   Site site = Site::here();      // of the braces that make the shape: the launch
 };
 
+// Lets a kernel have all the dynamic shared memory that its device gives a block; more than 48 KiB must be asked for.
+// Not as much as one launch needs: the limit is the kernel's, and two sessions, or two nodes of a graph, whose launches
+// differ would lower it for each other.
+inline void allow_shared_memory(const void* kernel, std::size_t bytes, Site site) {
+  int device = 0, most = 0;
+  cudaFuncAttributes now{};
+  check(cudaGetDevice(&device), site);
+  check(cudaDeviceGetAttribute(&most, cudaDevAttrMaxSharedMemoryPerBlockOptin, device), site);
+  check(cudaFuncGetAttributes(&now, kernel), site);
+  most = std::max(most - static_cast<int>(now.sharedSizeBytes), static_cast<int>(bytes));
+  if (now.maxDynamicSharedSizeBytes < most)
+    check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, most), site);
+}
+
 // Enqueues the kernel: launch(scale_kernel, {.grid = blocks, .block = 256}, stream, x, y, 0.5f);
 template <class... Parameters, class... Arguments>
 void launch(void (*kernel)(Parameters...), const LaunchShape& shape, cudaStream_t stream, Arguments&&... arguments) {
   static_assert(sizeof...(Parameters) == sizeof...(Arguments));
   static_assert((std::is_trivially_copyable_v<Parameters> && ...), "a kernel's parameters travel as bytes");
-  constexpr std::size_t kUnasked = 48 * 1024;  // more dynamic shared memory than this must be asked for
-  if (shape.shared_bytes > kUnasked) {
-    check(cudaFuncSetAttribute(reinterpret_cast<const void*>(kernel), cudaFuncAttributeMaxDynamicSharedMemorySize,
-                               static_cast<int>(shape.shared_bytes)),
-          shape.site);
-  }
+  constexpr std::size_t kUnasked = 32 * 1024;  // 48 KiB, of which static shared memory takes its part
+  if (shape.shared_bytes > kUnasked)
+    allow_shared_memory(reinterpret_cast<const void*>(kernel), shape.shared_bytes, shape.site);
 #if defined(__CUDACC__)
   cudaLaunchConfig_t config{};
   config.gridDim = shape.grid;

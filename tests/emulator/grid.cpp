@@ -126,8 +126,9 @@ cudaError_t launch(const LaunchRequest& request) {
       threads == 0 || threads > 1024 || block.z > 64) {
     return remember(cudaErrorInvalidConfiguration);
   }
-  if (request.dynamic_bytes > config().shared_limit) return remember(cudaErrorInvalidValue);
+  if (request.dynamic_bytes > dynamic_limit(request.call.function)) return remember(cudaErrorInvalidValue);
   if (capturing(request.stream)) return capture_kernel(request);
+  if (joins_default_stream(request.stream)) settle_default_stream();
   if (faults_now()) return cudaSuccess;
   run_grid({grid, block, request.dynamic_bytes, request.call});
   return cudaSuccess;

@@ -1,5 +1,6 @@
 // The CUDA runtime's memory, device, events and errors, as far as the engine uses them: definitions for the prototypes
 // of cuda_runtime_api.h, so that host code links unchanged. Fresh memory is poisoned with NaNs.
+#include <algorithm>
 #include <chrono>
 #include <cstdlib>
 #include <cstring>
@@ -49,12 +50,26 @@ cudaError_t release_memory(void* p) {
 }
 
 constexpr int kMultiprocessors = 4;
+constexpr int kSharedUnasked = 48 * 1024;  // of dynamic shared memory
+
+std::mutex limits_mutex;
+std::map<const void*, int> shared_limits;  // of kernels that asked
+
+int asked_limit(const void* kernel) {
+  const std::lock_guard lock(limits_mutex);
+  const auto found = shared_limits.find(kernel);
+  return found == shared_limits.end() ? kSharedUnasked : found->second;
+}
 
 }  // namespace
 
 cudaError_t remember(cudaError_t error) {
   if (error != cudaSuccess) last_error = error;
   return error;
+}
+
+std::size_t dynamic_limit(const void* kernel) {
+  return std::min(config().shared_limit, static_cast<std::size_t>(asked_limit(kernel)));
 }
 
 }  // namespace fathom::emu
@@ -97,7 +112,10 @@ cudaError_t CUDARTAPI cudaMalloc(void** p, std::size_t bytes) { return fathom::e
 cudaError_t CUDARTAPI cudaMallocAsync(void** p, std::size_t bytes, cudaStream_t) { return cudaMalloc(p, bytes); }
 cudaError_t CUDARTAPI cudaMallocHost(void** p, std::size_t bytes) { return cudaMalloc(p, bytes); }
 cudaError_t CUDARTAPI cudaHostAlloc(void** p, std::size_t bytes, unsigned) { return cudaMalloc(p, bytes); }
-cudaError_t CUDARTAPI cudaFree(void* p) { return fathom::emu::release_memory(p); }
+cudaError_t CUDARTAPI cudaFree(void* p) {
+  fathom::emu::settle_default_stream();  // it waits for the device
+  return fathom::emu::release_memory(p);
+}
 cudaError_t CUDARTAPI cudaFreeAsync(void* p, cudaStream_t) { return cudaFree(p); }
 cudaError_t CUDARTAPI cudaFreeHost(void* p) { return cudaFree(p); }
 cudaError_t CUDARTAPI cudaMemGetInfo(std::size_t* free, std::size_t* total) {
@@ -114,7 +132,8 @@ cudaError_t CUDARTAPI cudaMemcpyAsync(void* to, const void* from, std::size_t by
   return fathom::emu::enqueue(stream, {to, from, 0, bytes});
 }
 cudaError_t CUDARTAPI cudaMemcpy(void* to, const void* from, std::size_t bytes, cudaMemcpyKind kind) {
-  return cudaMemcpyAsync(to, from, bytes, kind, nullptr);
+  if (kind != cudaMemcpyHostToDevice || !to || !from) return cudaMemcpyAsync(to, from, bytes, kind, nullptr);
+  return fathom::emu::fill_or_upload_late({to, from, 0, bytes}), cudaSuccess;
 }
 cudaError_t CUDARTAPI cudaMemcpy2DAsync(void* to, std::size_t to_pitch, const void* from, std::size_t from_pitch,
                                         std::size_t width, std::size_t height, cudaMemcpyKind kind,
@@ -132,13 +151,17 @@ cudaError_t CUDARTAPI cudaMemsetAsync(void* to, int value, std::size_t bytes, cu
   return fathom::emu::enqueue(stream, {to, nullptr, value, bytes});
 }
 cudaError_t CUDARTAPI cudaMemset(void* to, int value, std::size_t bytes) {
-  return cudaMemsetAsync(to, value, bytes, nullptr);
+  if (!to && bytes) return remember(cudaErrorInvalidValue);
+  return fathom::emu::fill_or_upload_late({to, nullptr, value, bytes}), cudaSuccess;
 }
 
 cudaError_t CUDARTAPI cudaGetDeviceCount(int* count) { return *count = 1, cudaSuccess; }
 cudaError_t CUDARTAPI cudaGetDevice(int* device) { return *device = 0, cudaSuccess; }
 cudaError_t CUDARTAPI cudaSetDevice(int device) { return device == 0 ? cudaSuccess : remember(cudaErrorInvalidDevice); }
-cudaError_t CUDARTAPI cudaDeviceSynchronize() { return fathom::emu::met(); }
+cudaError_t CUDARTAPI cudaDeviceSynchronize() {
+  fathom::emu::settle_default_stream();
+  return fathom::emu::met();
+}
 cudaError_t CUDARTAPI cudaDriverGetVersion(int* version) { return *version = CUDART_VERSION, cudaSuccess; }
 cudaError_t CUDARTAPI cudaRuntimeGetVersion(int* version) { return *version = CUDART_VERSION, cudaSuccess; }
 cudaError_t CUDARTAPI cudaGetDeviceProperties(cudaDeviceProp* properties, int device) {
@@ -168,10 +191,17 @@ cudaError_t CUDARTAPI cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribut
     default: return *value = 0, remember(cudaErrorInvalidValue);
   }
 }
-cudaError_t CUDARTAPI cudaFuncSetAttribute(const void*, cudaFuncAttribute, int) { return cudaSuccess; }
-cudaError_t CUDARTAPI cudaFuncGetAttributes(cudaFuncAttributes* attributes, const void*) {
+cudaError_t CUDARTAPI cudaFuncSetAttribute(const void* kernel, cudaFuncAttribute attribute, int value) {
+  if (attribute != cudaFuncAttributeMaxDynamicSharedMemorySize) return cudaSuccess;
+  if (value < 0 || static_cast<std::size_t>(value) > fathom::emu::config().shared_limit)
+    return remember(cudaErrorInvalidValue);
+  const std::lock_guard lock(fathom::emu::limits_mutex);
+  return fathom::emu::shared_limits[kernel] = value, cudaSuccess;
+}
+cudaError_t CUDARTAPI cudaFuncGetAttributes(cudaFuncAttributes* attributes, const void* kernel) {
   *attributes = {};
   attributes->maxThreadsPerBlock = 1024;
+  attributes->maxDynamicSharedSizeBytes = fathom::emu::asked_limit(kernel);
   return cudaSuccess;
 }
 cudaError_t CUDARTAPI cudaOccupancyMaxActiveBlocksPerMultiprocessor(int* blocks, const void*, int, std::size_t) {

@@ -5,6 +5,7 @@
 #include <cstring>
 #include <deque>
 #include <memory>
+#include <mutex>
 #include <vector>
 
 #include "tests/emulator/faults.hpp"
@@ -44,6 +45,7 @@ struct CUgraphExec_st {
   const CUgraph_st* captured;  // whose nodes name ours in updates
 };
 struct CUstream_st {
+  bool blocking = true;  // joins the default stream
   std::unique_ptr<CUgraph_st> capture;
 };
 
@@ -79,7 +81,32 @@ cudaError_t set_kernel(CUgraphNode_st* node, const cudaKernelNodeParams& p) {
   return cudaSuccess;
 }
 
+struct LateWork {
+  CopyOrFill work;
+  std::vector<unsigned char> staged;  // what the host's memory held
+};
+std::mutex late_mutex;
+std::vector<LateWork> late_works;
+
 }  // namespace
+
+void fill_or_upload_late(const CopyOrFill& work) {
+  const auto* from = static_cast<const unsigned char*>(work.from);
+  LateWork late{work, {from, from + (from ? work.bytes : 0)}};
+  const std::lock_guard lock(late_mutex);
+  late_works.push_back(std::move(late));
+}
+
+void settle_default_stream() {
+  const std::lock_guard lock(late_mutex);
+  for (LateWork& late : late_works) {
+    if (late.work.from) late.work.from = late.staged.data();
+    run(late.work);
+  }
+  late_works.clear();
+}
+
+bool joins_default_stream(cudaStream_t stream) { return !stream || stream->blocking; }
 
 namespace {
 std::atomic<int> kernels_to_fault{0};  // counts down
@@ -111,6 +138,7 @@ cudaError_t capture_kernel(const LaunchRequest& request) {
 
 cudaError_t enqueue(cudaStream_t stream, const CopyOrFill& work) {
   if (!capturing(stream)) {
+    if (joins_default_stream(stream)) settle_default_stream();
     run(work);
     return cudaSuccess;
   }
@@ -125,12 +153,15 @@ using fathom::emu::remember;
 extern "C" {
 
 cudaError_t CUDARTAPI cudaStreamCreate(cudaStream_t* stream) { return *stream = new CUstream_st, cudaSuccess; }
-cudaError_t CUDARTAPI cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned) { return cudaStreamCreate(stream); }
-cudaError_t CUDARTAPI cudaStreamCreateWithPriority(cudaStream_t* stream, unsigned, int) {
-  return cudaStreamCreate(stream);
+cudaError_t CUDARTAPI cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned flags) {
+  return *stream = new CUstream_st{!(flags & cudaStreamNonBlocking), nullptr}, cudaSuccess;
+}
+cudaError_t CUDARTAPI cudaStreamCreateWithPriority(cudaStream_t* stream, unsigned flags, int) {
+  return cudaStreamCreateWithFlags(stream, flags);
 }
 cudaError_t CUDARTAPI cudaStreamDestroy(cudaStream_t stream) { return delete stream, cudaSuccess; }
 cudaError_t CUDARTAPI cudaStreamSynchronize(cudaStream_t stream) {
+  if (fathom::emu::joins_default_stream(stream)) fathom::emu::settle_default_stream();
   return fathom::emu::capturing(stream) ? remember(cudaErrorStreamCaptureUnsupported) : fathom::emu::met();
 }
 cudaError_t CUDARTAPI cudaStreamQuery(cudaStream_t) { return cudaSuccess; }
@@ -209,6 +240,10 @@ cudaError_t CUDARTAPI cudaGraphExecUpdate(cudaGraphExec_t exec, cudaGraph_t grap
 }
 cudaError_t CUDARTAPI cudaGraphLaunch(cudaGraphExec_t exec, cudaStream_t stream) {
   if (fathom::emu::capturing(stream)) return remember(cudaErrorStreamCaptureUnsupported);
+  for (const CUgraphNode_st& node : exec->graph.nodes)  // a limit may have been lowered since the capture
+    if (node.type == cudaGraphNodeTypeKernel && node.dynamic_bytes > fathom::emu::dynamic_limit(node.call.function))
+      return remember(cudaErrorInvalidValue);
+  if (fathom::emu::joins_default_stream(stream)) fathom::emu::settle_default_stream();
   for (CUgraphNode_st& node : exec->graph.nodes) {
     if (node.type == cudaGraphNodeTypeKernel) {
       if (fathom::emu::faults_now()) continue;

@@ -21,6 +21,15 @@ struct CopyOrFill {
 };
 cudaError_t enqueue(cudaStream_t stream, const CopyOrFill& work);  // done now, or noted down
 
+// The default stream's fills, and its copies from the host, are under way when the call returns: they arrive when
+// something waits for that stream. Work of streams that were made non-blocking does not.
+void fill_or_upload_late(const CopyOrFill& work);
+void settle_default_stream();
+bool joins_default_stream(cudaStream_t stream);  // its work waits for the default stream's
+
+// Dynamic shared memory that a kernel may be launched with, which cudaFuncSetAttribute raises (or lowers).
+std::size_t dynamic_limit(const void* kernel);
+
 cudaError_t met();                        // what waiting for the device tells: a fault of an earlier kernel
 cudaError_t remember(cudaError_t error);  // for cudaGetLastError
 

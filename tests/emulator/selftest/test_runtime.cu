@@ -111,6 +111,55 @@ TEST_CASE("a captured stream runs nothing; its graph runs what was captured, wit
   for (float* p : {x, y, z, other}) check(cudaFree(p));
 }
 
+TEST_CASE("copies and fills of the default stream arrive late, and only those who wait for it see them") {
+  float *x = allocate(32), *y = allocate(32);
+  std::vector<float> host(32, 2);
+  cudaStream_t beside = nullptr, joined = nullptr;
+  check(cudaStreamCreateWithFlags(&beside, cudaStreamNonBlocking));
+  check(cudaStreamCreate(&joined));
+  check(cudaMemcpy(x, host.data(), 32 * sizeof(float), cudaMemcpyHostToDevice));
+  host.assign(32, 5);  // what was copied is what it held then
+  gpu::launch(scale, {.grid = 1, .block = 32}, beside, x, y, 3.0f);
+  check(cudaStreamSynchronize(beside));
+  CHECK(std::isnan(y[0]));
+  gpu::launch(scale, {.grid = 1, .block = 32}, joined, x, y, 3.0f);
+  CHECK(y[0] == 6);
+  check(cudaMemset(x, 0, 32 * sizeof(float)));
+  gpu::launch(scale, {.grid = 1, .block = 32}, beside, x, y, 3.0f);
+  CHECK(y[0] == 6);
+  check(cudaStreamSynchronize(nullptr));
+  gpu::launch(scale, {.grid = 1, .block = 32}, beside, x, y, 3.0f);
+  CHECK(y[0] == 0);
+  check(cudaStreamDestroy(beside));
+  check(cudaStreamDestroy(joined));
+  for (float* p : {x, y}) check(cudaFree(p));
+}
+
+TEST_CASE("more than 48 KiB of shared memory must be asked for, and who lowers the limit fails a recorded launch") {
+  float *x = allocate(32), *y = allocate(32);
+  const auto* kernel = reinterpret_cast<const void*>(scale);
+  const auto launch = [&](cudaStream_t stream, std::size_t kib) {
+    gpu::launch(scale, {.grid = 1, .block = 32, .shared_bytes = kib << 10}, stream, x, y, 2.0f);
+  };
+  cudaStream_t stream = nullptr;
+  cudaGraph_t graph = nullptr;
+  cudaGraphExec_t exec = nullptr;
+  check(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking));
+  check(cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal));
+  for (const std::size_t kib : {200, 60}) launch(stream, kib);  // gpu::launch asks, once for both
+  check(cudaStreamEndCapture(stream, &graph));
+  check(cudaGraphInstantiate(&exec, graph, 0));
+  CHECK(cudaGraphLaunch(exec, stream) == cudaSuccess);
+  check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, 60 << 10));
+  CHECK(cudaGraphLaunch(exec, stream) == cudaErrorInvalidValue);
+  CHECK(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, 228 << 10) == cudaErrorInvalidValue);
+  (void)cudaGetLastError();
+  check(cudaGraphExecDestroy(exec));
+  check(cudaGraphDestroy(graph));
+  check(cudaStreamDestroy(stream));
+  for (float* p : {x, y}) check(cudaFree(p));
+}
+
 TEST_CASE("the device describes itself") {
   int count = 0, value = 0;
   check(cudaGetDeviceCount(&count));
