@@ -46,13 +46,14 @@ struct HeadSource {
   __device__ Vec<float, kChunk> sample(int n, int c, const Place& row, const Place& column) const {
     if (column.low < 0) return {};
     Vec<float, kChunk> v = blend(n, c, row.low, column);
+    if (row.t != 0) {
+      const Vec<float, kChunk> below = blend(n, c, row.high, column);
+#pragma unroll
+      for (int i = 0; i < kChunk; ++i) v[i] = (1 - row.t) * v[i] + row.t * below[i];
+    }
     if (x.dtype == DType::u8)
 #pragma unroll
       for (int i = 0; i < 4; ++i) v[i] = scale[i] * v[i] + shift[i];
-    if (row.t == 0) return v;
-    const Vec<float, kChunk> below = blend(n, c, row.high, column);
-#pragma unroll
-    for (int i = 0; i < kChunk; ++i) v[i] = (1 - row.t) * v[i] + row.t * below[i];
     return v;
   }
   __device__ Vec<float, kChunk> blend(int n, int c, int row, const Place& column) const {

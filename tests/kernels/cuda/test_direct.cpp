@@ -146,6 +146,11 @@ std::vector<Direct> table() {
        .addend = {.mode = ResizeMode::bilinear, .scale = 2}},
       {Desc::nhwc(1, 3, 6, 8, DType::u8), map(1, 16, 6, 8)}, 1, 3);
   t.back().c.low = 0, t.back().c.high = 256;
+  Source small_photo = enlarged(ResizeMode::bilinear, {6, 8});
+  small_photo.mean = {0.4f, 0.5f, 0.6f}, small_photo.std = {0.2f};
+  add("head", "head_enlarged_photograph", {.padding = 1, .sources = {small_photo, {}}},
+      {Desc::nhwc(1, 3, 4, 5, DType::u8), map(1, 16, 6, 8)}, 1, 3);
+  t.back().c.low = 0, t.back().c.high = 256;
   add("head", "head_5x5_c530", {.padding = 2}, {map(1, 530, 2, 3)}, 1, 5);
   add("head", "head_bilinear_1x1", {.sources = {enlarged(ResizeMode::bilinear, {7, 9})}}, {map(1, 16, 4, 4)}, 1, 1);
   return t;
@@ -177,12 +182,19 @@ TEST_CASE("cuda: every choice of Conv2d is taken by some case", "[cuda]") {
       io.in.push_back({static_cast<int>(k), c.in[k], c.name + std::to_string(k),
                        data ? nullptr : std::make_shared<Constant>(Constant{.desc = c.in[k]})});
     }
+    const Step step = prepare(std::get<Conv2d>(c.op), io, cuda);
     for (const std::string& choice : conv_choices())
-      if (takes(prepare(std::get<Conv2d>(c.op), io, cuda), choice)) taken.insert(choice);
+      if (takes(step, choice)) taken.insert(choice);
+    return step;
   };
   std::vector<Case> all = cases_for<Conv2d>();
   for (Case& c : fused_cases()) all.push_back(std::move(c));
-  for (Direct& d : table()) all.push_back(std::move(d.c));
+  for (const Direct& d : table())
+    for (const bool halves : {false, true}) {  // on the GPU that GpuInfo assumes as on the one at hand
+      const Step step = prepare_case(d.c, halves);
+      INFO(d.c.name << " is taken by " << step.kernel);
+      CHECK(takes(step, halves ? d.fp16 : d.fp32));
+    }
   for (const Case& c : all) prepare_case(c, false), prepare_case(c, true);
   for (const std::string& choice : conv_choices()) {
     INFO(choice);
