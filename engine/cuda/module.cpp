@@ -24,9 +24,9 @@ GpuInfo find_gpu() {
   }
   if (count == 0) refuse("the NVIDIA driver finds none");
   GpuInfo gpu = GpuInfo::current();
-  if (!kernels_fit_device())
-    refuse("this build has no kernels for the " + gpu.name + " (compute capability " + std::to_string(gpu.major) + "." +
-           std::to_string(gpu.minor) + ")");
+  if (const std::string why = why_no_kernels(); !why.empty())
+    refuse("there is a " + gpu.name + " (compute capability " + std::to_string(gpu.major) + "." +
+           std::to_string(gpu.minor) + "), but " + why);
   return gpu;
 }
 

@@ -45,7 +45,7 @@ std::vector<Step> library_steps(const Conv2d& op, const NodeIo& io, CudaBackend&
 
 // What the kernels above can do with memory.
 StorageRules cuda_storage_rules();
-// Whether this build holds code for this thread's GPU.
-bool kernels_fit_device();
+// Why this thread's GPU can run none of them; empty: it can.
+std::string why_no_kernels();
 
 }  // namespace fathom

@@ -1,4 +1,5 @@
-// Whether this build has code for this thread's GPU: a build holds machine code for some architectures only.
+// Whether this thread's GPU can run what is here: a build holds machine code for some architectures only, and a GPU may
+// be another's alone, or full.
 #include "gpu.cuh"
 #include "kernels.hpp"
 
@@ -8,11 +9,15 @@ namespace gpu {
 __global__ void probe_kernel(int* answer) { *answer = 1; }
 }  // namespace gpu
 
-bool kernels_fit_device() {
+std::string why_no_kernels() {
   cudaFuncAttributes attributes{};
-  const bool fit = cudaFuncGetAttributes(&attributes, reinterpret_cast<const void*>(gpu::probe_kernel)) == cudaSuccess;
+  const cudaError_t error = cudaFuncGetAttributes(&attributes, reinterpret_cast<const void*>(gpu::probe_kernel));
+  if (error == cudaSuccess) return {};
   (void)cudaGetLastError();
-  return fit;
+  const bool lacking = error == cudaErrorNoKernelImageForDevice || error == cudaErrorInvalidDeviceFunction ||
+                       error == cudaErrorUnsupportedPtxVersion || error == cudaErrorInvalidKernelImage;
+  std::string why = lacking ? "this build has no kernels for it" : "it cannot be used";
+  return why.append(", CUDA says '").append(cudaGetErrorString(error)).append("'");
 }
 
 }  // namespace fathom
