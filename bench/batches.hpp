@@ -8,7 +8,7 @@
 
 namespace fathom {
 
-constexpr int most_images = 65536;  // of a batch
+constexpr int most_images = 65535;  // of a batch: a CUDA grid has no more blocks behind each other
 constexpr int largest_that_fits = 0;
 
 // "1,2,8,max" -> {1, 2, 8, largest_that_fits}; throws Error{usage}.

@@ -157,70 +157,87 @@ Json time_photo(const FpsFlags& flags, const Engine& engine, Session& session, d
   return {{"width", photo.width}, {"height", photo.height}, {"decode_ms", decode_ms}, {"depth_ms", depth_ms}};
 }
 
+// The rows of one network, at every batch.
+void fps_of(const std::string& model, const FpsFlags& flags, const Batches& batches, Json& json, Plot& plot) {
+  EngineOptions options = batches.raise_budget(flags.engine.options());
+  options.fuse = !flags.unfused;
+  const Engine engine = cli::open_engine(model, options, flags.engine.verbose);
+  json["device"] = engine.device();
+  plot.caption = engine.device() + ", " + flags.engine.precision;
+  Curve curve{engine.network(), {}};
+  for (const int batch : batches.of(engine, json)) {
+    Frame frame = engine.frame();
+    frame.batch = batch;
+    Workload work(engine, frame);
+    Session session = engine.session();
+    const bool events = device_of(engine) == "cuda";
+    const Timing t = time_network(flags.seconds, work, session, engine);
+    const MemoryReport memory = session.memory(frame, {work.output()});
+    const std::vector<StepInfo> steps = session.steps(frame, {work.output()});
+    const DeviceRates rates = flags.rates(engine.device());
+    const double floor = floor_ms(steps, rates), percent = 100 * floor / t.median_ms;
+    int launches = 0;
+    for (const StepInfo& step : steps) launches += step.launches;
+    const std::string size = cli::size_text(frame.width, frame.height);
+    std::printf("%-28s %-10s %5d %10.3f %10.3f %10.3f %9.2f %10.2f %10.2f %8d %9s %8s\n", engine.network().c_str(),
+                size.c_str(), batch, t.median_ms, t.p10_ms, t.p90_ms, 1e3 * batch / t.median_ms,
+                memory.arena_bytes / 1048576., memory.arena_bytes / 1048576. / batch, launches,
+                cell(floor, "%.3f").c_str(), cell(percent, "%.1f%%").c_str());
+    std::fflush(stdout);
+    curve.points.emplace_back(batch, 1e3 * batch / t.median_ms);
+    json["rows"].push_back({{"network", engine.network()},
+                            {"width", frame.width},
+                            {"height", frame.height},
+                            {"batch", batch},
+                            {"precision", flags.engine.precision},
+                            {"fused", !flags.unfused},
+                            {"clock", events ? "CUDA events round each graph" : "host"},
+                            {"median_ms", t.median_ms},
+                            {"p10_ms", t.p10_ms},
+                            {"p90_ms", t.p90_ms},
+                            {"runs", t.runs},
+                            {"cpu_ms", known(t.cpu_ms)},
+                            {"images_per_s", 1e3 * batch / t.median_ms},
+                            {"arena_bytes", memory.arena_bytes},
+                            {"arena_bytes_per_image", static_cast<double>(memory.arena_bytes) / batch},
+                            {"lower_bound_bytes", memory.lower_bound_bytes},
+                            {"weight_bytes", memory.weight_bytes},
+                            {"launches", launches},
+                            {"floor_ms", known(floor)},
+                            {"percent_of_floor", known(percent)},
+                            {"floor_bytes_per_s", known(rates.bytes_per_s)},
+                            {"floor_flops_per_s", known(rates.flops_per_s)}});
+    if (batch == 1 && !flags.photo.empty())
+      json["rows"].back()["photo"] = time_photo(flags, engine, session, t.median_ms);
+  }
+  std::sort(curve.points.begin(), curve.points.end());
+  plot.curves.push_back(std::move(curve));
+}
+
+// The report is written with every network: what ends a long run early leaves the others'. Of several networks one that
+// fails is noted, and the others go on.
 void fps(const FpsFlags& flags, Json json) {
   json["rows"] = Json::array();
   const Batches batches(flags.batch);
   Plot plot{"Images per second against batch size", "", "batch size", "images/s", {}};
   std::printf("%-28s %-10s %5s %10s %10s %10s %9s %10s %10s %8s %9s %8s\n", "network", "size", "batch", "median ms",
               "p10", "p90", "images/s", "arena MiB", "MiB/image", "launches", "floor ms", "of floor");
+  std::string failed;
   for (const std::string& model : flags.models) {
-    EngineOptions options = batches.raise_budget(flags.engine.options());
-    options.fuse = !flags.unfused;
-    const Engine engine = cli::open_engine(model, options, flags.engine.verbose);
-    Curve& curve = plot.curves.emplace_back(Curve{engine.network(), {}});
-    for (const int batch : batches.of(engine, json)) {
-      Frame frame = engine.frame();
-      frame.batch = batch;
-      Workload work(engine, frame);
-      Session session = engine.session();
-      const bool events = device_of(engine) == "cuda";
-      const Timing t = time_network(flags.seconds, work, session, engine);
-      const MemoryReport memory = session.memory(frame, {work.output()});
-      const std::vector<StepInfo> steps = session.steps(frame, {work.output()});
-      const DeviceRates rates = flags.rates(engine.device());
-      const double floor = floor_ms(steps, rates), percent = 100 * floor / t.median_ms;
-      int launches = 0;
-      for (const StepInfo& step : steps) launches += step.launches;
-      const std::string size = cli::size_text(frame.width, frame.height);
-      std::printf("%-28s %-10s %5d %10.2f %10.2f %10.2f %9.2f %10.2f %10.2f %8d %9s %8s\n", engine.network().c_str(),
-                  size.c_str(), batch, t.median_ms, t.p10_ms, t.p90_ms, 1e3 * batch / t.median_ms,
-                  memory.arena_bytes / 1048576., memory.arena_bytes / 1048576. / batch, launches,
-                  cell(floor, "%.3f").c_str(), cell(percent, "%.1f%%").c_str());
-      std::fflush(stdout);
-      curve.points.emplace_back(batch, 1e3 * batch / t.median_ms);
-      json["device"] = engine.device();
-      json["rows"].push_back({{"network", engine.network()},
-                              {"width", frame.width},
-                              {"height", frame.height},
-                              {"batch", batch},
-                              {"precision", flags.engine.precision},
-                              {"fused", !flags.unfused},
-                              {"clock", events ? "CUDA events round each graph" : "host"},
-                              {"median_ms", t.median_ms},
-                              {"p10_ms", t.p10_ms},
-                              {"p90_ms", t.p90_ms},
-                              {"runs", t.runs},
-                              {"cpu_ms", known(t.cpu_ms)},
-                              {"images_per_s", 1e3 * batch / t.median_ms},
-                              {"arena_bytes", memory.arena_bytes},
-                              {"arena_bytes_per_image", static_cast<double>(memory.arena_bytes) / batch},
-                              {"lower_bound_bytes", memory.lower_bound_bytes},
-                              {"weight_bytes", memory.weight_bytes},
-                              {"launches", launches},
-                              {"floor_ms", known(floor)},
-                              {"percent_of_floor", known(percent)},
-                              {"floor_bytes_per_s", known(rates.bytes_per_s)},
-                              {"floor_flops_per_s", known(rates.flops_per_s)}});
-      if (batch == 1 && !flags.photo.empty())
-        json["rows"].back()["photo"] = time_photo(flags, engine, session, t.median_ms);
+    try {
+      fps_of(model, flags, batches, json, plot);
+    } catch (const Error& e) {
+      if (flags.models.size() == 1) throw;
+      json["failed"].push_back({{"network", model}, {"error", e.what()}});
+      failed += (failed.empty() ? "" : "; ") + model + ": " + e.what();
     }
-    std::sort(curve.points.begin(), curve.points.end());
-    plot.caption = engine.device() + ", " + flags.engine.precision;
+    finish(flags.json, json);
   }
-  finish(flags.json, json);
-  if (flags.plot.empty()) return;
-  plot.caption = json["machine"].get<std::string>() + ", " + plot.caption + ", " + json["date"].get<std::string>();
-  write_file(flags.plot, to_svg(plot));
+  if (!flags.plot.empty() && !plot.curves.empty()) {
+    plot.caption = json["machine"].get<std::string>() + ", " + plot.caption + ", " + json["date"].get<std::string>();
+    write_file(flags.plot, to_svg(plot));
+  }
+  if (!failed.empty()) throw Error(ErrorKind::unsupported, "not timed: " + failed);
 }
 
 // ---- memory ----

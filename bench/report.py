@@ -28,6 +28,10 @@ def load(path):
         return json.load(file)
 
 
+def milliseconds(value, device, digits):
+    return f"{value:.{3 if device == 'cuda' else digits}f}"  # whole networks take less than one on a GPU
+
+
 def link(path):
     name = os.path.relpath(path, ROOT)
     return f"Every row and the recipe: [{name}]({name})."
@@ -58,12 +62,13 @@ def peers(path):
     for row in report["rows"]:
         if VARIANTS.search(row["network"]):
             continue
-        ms, eager = row["median_ms"], row["eager"]
+        eager = row["eager"]
+        ms = {k: milliseconds(v, report.get("device", "cpu"), 1) for k, v in row["median_ms"].items()}
         name = row["network"] + (f" {row['precision']}" if len(precisions) > 1 else "")
-        pair = f"{ms[eager]:.1f} | {row['ratio_eager']:.2f}" if eager else "- | -"
+        pair = f"{ms[eager]} | {row['ratio_eager']:.2f}" if eager else "- | -"
         lines.append(
-            f"| {name} | {row['size']} | {row['batch']} | {ms['fathom']:.1f} | {pair} "
-            f"| {ms[row['best_peer']]:.1f} | {row['ratio_best']:.2f} | {row['best_peer']} |"
+            f"| {name} | {row['size']} | {row['batch']} | {ms['fathom']} | {pair} "
+            f"| {ms[row['best_peer']]} | {row['ratio_best']:.2f} | {row['best_peer']} |"
         )
     means = report["geometric_mean"]
     lines.append(
@@ -117,9 +122,10 @@ def fps(path):
         "|---|---|---:|---:|---:|---:|---:|---:|",
     ]
     for row in report["rows"]:
+        ms = milliseconds(row["median_ms"], "cuda" if "events" in row.get("clock", "") else "cpu", 2)
         floor = f"{row['percent_of_floor']:.1f} %" if row.get("percent_of_floor") else "-"
         lines.append(
-            f"| {row['network']} | {row['width']}x{row['height']} | {row['batch']} | {row['median_ms']:.2f} | {row['images_per_s']:.1f} "
+            f"| {row['network']} | {row['width']}x{row['height']} | {row['batch']} | {ms} | {row['images_per_s']:.1f} "
             f"| {row['arena_bytes'] / row['batch'] / 1048576:.2f} | {row['launches']} | {floor} |"
         )
     picture = os.path.splitext(path)[0] + ".svg"
