@@ -91,6 +91,8 @@ def box_mean(x, radius):  # windows are clipped at the borders
 
 def normalise(x, mean=(0,), std=(1,)):  # a photograph, u8
     y = x.float() / 255
+    if isinstance(mean, torch.Tensor):
+        return (y - mean) / std
     if len(mean) == 1 and len(std) == 1:
         return (y - mean[0]) / std[0]
     vector = lambda values: torch.tensor(values, dtype=torch.float32, device=y.device).view(1, -1, 1, 1)  # noqa: E731
@@ -318,6 +320,11 @@ class GraphModule(torch.nn.Module):
         readers.update(output["value"] for output in graph["outputs"])
         maker = {node["out"][0]: node["op"] for node in graph["nodes"]}
         self.inputs = graph["inputs"]
+        # Buffers, so that nothing is copied from the host while running: CUDA graphs could not record that.
+        for index, entry in enumerate(self.inputs):
+            for key, default in (("mean", [0]), ("std", [1])):
+                values = torch.tensor(entry.get(key, default), dtype=torch.float32)
+                self.register_buffer(f"{key}_{index}", values.view(1, -1, 1, 1))
         self.output_names = [output["name"] for output in graph["outputs"]]
         self.output_values = [output["value"] for output in graph["outputs"]]
         self.nodes = torch.nn.ModuleList(
@@ -336,11 +343,10 @@ class GraphModule(torch.nn.Module):
 
     def forward(self, *images):
         values = {}
-        for entry, image in zip(self.inputs, images):
+        for index, (entry, image) in enumerate(zip(self.inputs, images)):
             picture = entry.get("dtype") == "u8"  # its name stands for the normalised picture
-            values[entry["name"]] = (
-                normalise(image, entry.get("mean", [0]), entry.get("std", [1])).to(self.dtype()) if picture else image
-            )
+            mean, std = getattr(self, f"mean_{index}"), getattr(self, f"std_{index}")
+            values[entry["name"]] = normalise(image, mean, std).to(self.dtype()) if picture else image
         for node, finished in zip(self.nodes, self.finished):
             sources, result = node.source
             try:

@@ -2,7 +2,7 @@
 """Fathom beside PyTorch and ONNX Runtime: the same graph, weights and pictures, timed in turns in one run.
 
     peers.py [NETWORK[@WxH] | MODEL.safetensors[@WxH] ...] [--device cpu|cuda] [--batch 1,8] [--programs build/default]
-             [--rounds 3] [--seconds 0.5] [--quick] [--skip compile] [-o FILE.json]
+             [--rounds 3] [--seconds 0.5] [--quick] [--skip compile] [--limit SECONDS] [-o FILE.json]
 
 WxH is the network's own size unless given. Per network: weights are synthesized, the outputs of both sides compared
 (error within 1e-4 of the range, 1e-2 in halves), every way that contestants.py knows tried briefly, and the fastest
@@ -11,16 +11,19 @@ median of the rounds' ratios (peer / Fathom, above 1: Fathom is faster). Where t
 spreads over more than a tenth of the median, more rounds follow, up to twice as many. --quick: one short round, for a
 look. The JSON tells the machine, the versions and the command. FILE.part grows with every row and becomes FILE at the
 end. Started again, steady rows of either that come from the same commit, threads and versions are kept, and only the
-rest is measured (--again: everything). The part for CUDA has not been run on a GPU yet.
+rest is measured (--again: everything). --limit: how long one way may take until it has run once (max-autotune takes
+minutes for a network). The part for CUDA has not been run on a GPU yet.
 """
 
 import argparse
+import contextlib
 import datetime
 import json
 import math
 import os
 import platform
 import shlex
+import signal
 import statistics
 import subprocess
 import sys
@@ -101,27 +104,45 @@ class Model:
         return contestants.Task(self.graph, self.weights, images, options.device, precision, options.threads)
 
 
-def try_out(contestant, task, expected, milliseconds):
+@contextlib.contextmanager
+def at_most(seconds):
+    """Ends what takes longer with an error; 0: nothing does."""
+
+    def ring(*_):
+        raise TimeoutError(f"not ready within {seconds:g} s")
+
+    before = signal.signal(signal.SIGALRM, ring)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def try_out(contestant, task, expected, milliseconds, limit_s=0):
     """-> (a function of nothing that runs once, its least time); raises what speaks against it."""
-    run = contestant.prepare(task)
-    run(), run()  # what is compiled, is compiled while it runs
+    with at_most(limit_s):
+        run = contestant.prepare(task)
+        run(), run()  # what is compiled, is compiled while it runs
     error = relative_error(contestants.as_numpy(run()), expected)
     if error > TOLERANCE[task.precision]:
         raise ValueError(f"its output differs, error {error:.2g}")
     return run, min(milliseconds(run, TRIAL_S))
 
 
-def choose(candidates, task, expected, milliseconds, title):
+def choose(candidates, task, expected, milliseconds, title, limit_s=0):
     """-> ({name: run} of the fastest eager one and the fastest of all, {name: its least time}, {name: why not})"""
     best, tried, refused = {}, {}, {}
     for contestant in candidates:
         progress(f"{title}: trying {contestant.name}")
-        other_layout = contestant.name.startswith("compile") and best.get("eager", ("",))[0].split()[-1:]
+        slow = contestant.name.startswith(("compile", "max-autotune"))
+        other_layout = slow and best.get("eager", ("",))[0].split()[-1:]
         if other_layout and contestant.name.split()[-1:] != other_layout:
             refused[contestant.name] = "not tried: PyTorch is faster in the other layout"  # compiling takes minutes
             continue
         try:
-            run, ms = try_out(contestant, task, expected, milliseconds)
+            run, ms = try_out(contestant, task, expected, milliseconds, limit_s)
         except Exception as failure:  # what a compiler of theirs cannot do is no peer
             refused[contestant.name] = (str(failure).strip() or type(failure).__name__).splitlines()[-1][:200]
             continue
@@ -152,7 +173,7 @@ def compare(model, network, size, batch, precision, options, folder):
     candidates, lacking = contestants.contestants(options.device, options.skip)
     # In the order of trying: eager first, so that its better layout is known.
     candidates.sort(key=lambda c: (c.kind != "eager", "compile" in c.name or "autotune" in c.name))
-    peers, tried, refused = choose(candidates, task, expected, milliseconds, title)
+    peers, tried, refused = choose(candidates, task, expected, milliseconds, title, options.limit)
     sides = {"fathom": lambda: fathom_milliseconds(options, model.path, size, batch, precision, folder)}
     for name, run in peers.items():
         sides[name] = lambda run=run: statistics.median(milliseconds(run, options.seconds))
@@ -202,10 +223,10 @@ def print_times(row):
         row["network"],
         row["size"],
         row["batch"],
-        f"{ms['fathom']:.2f}",
-        f"{ms[eager]:.2f}" if eager else "-",
+        f"{ms['fathom']:.3f}",
+        f"{ms[eager]:.3f}" if eager else "-",
         f"{row['ratio_eager']:.2f}" if eager else "-",
-        f"{ms[row['best_peer']]:.2f}",
+        f"{ms[row['best_peer']]:.3f}",
         f"{row['ratio_best']:.2f}",
         row["best_peer"]
         + (f", {row['precision']}" if row["precision"] != "fp32" else "")
@@ -315,6 +336,8 @@ def own_size(path):
 
 def commit(device):
     """The last commit of what runs on the device; with a '+' where files of it have changed since."""
+    if os.environ.get("FATHOM_COMMIT"):  # where the sources came without their history
+        return os.environ["FATHOM_COMMIT"]
     parts = ["CMakeLists.txt", "bench/workload.cpp", "bench/workload.hpp", "engine", "models", f"kernels/{device}"]
     git = ["git", "-C", ROOT]
     try:
@@ -382,6 +405,7 @@ def main():
     parser.add_argument(
         "--skip", action="append", default=[], metavar="WORD", help="leave out peers whose name begins so, as 'compile'"
     )
+    parser.add_argument("--limit", type=float, default=0, metavar="SECONDS", help="for each way of each network; 0: none")
     parser.add_argument("-o", "--output", metavar="FILE", help="the report (bench/results/DEVICE_peers_DATE.json)")
     parser.add_argument("--again", action="store_true", help="measure also what the report already holds")
     options = parser.parse_args()

@@ -4,7 +4,9 @@ import json
 import os
 import sys
 import tempfile
+import time
 import unittest
+import unittest.mock
 
 ROOT = os.path.abspath(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", ".."))
 sys.path[:0] = [os.path.join(ROOT, "bench", "peers"), os.path.join(ROOT, "weights_tools")]
@@ -92,7 +94,24 @@ class Choosing(unittest.TestCase):
         self.assertIn("not tried", refused["compile contiguous"])
 
 
+    def test_a_way_that_is_not_ready_in_time_is_refused(self):
+        run = lambda: np.array([0.0, 1.0])  # noqa: E731
+        slow = contestants.Contestant("slow", "compiled", lambda task: time.sleep(30) or run)
+        quick = contestants.Contestant("eager", "eager", lambda task: run)
+        task = contestants.Task({}, {}, [])
+        _, tried, refused = peers.choose([quick, slow], task, run(), lambda run, s: [1.0], "", limit_s=0.05)
+        self.assertEqual((set(tried), refused), ({"eager"}, {"slow": "not ready within 0.05 s"}))
+
+
 class Contestants(unittest.TestCase):
+    def test_halves_stay_halves_and_nothing_is_copied_from_the_host_while_running(self):
+        task = small_task()
+        module, images = task.module(torch.channels_last)
+        module.to(torch.bfloat16)  # a CPU's halves
+        with torch.no_grad(), unittest.mock.patch("torch.tensor", side_effect=AssertionError):  # no graph records it
+            (output,) = module(*images)
+        self.assertEqual(output.dtype, torch.bfloat16)
+
     def test_all_that_this_machine_has_give_the_same_output(self):
         task = small_task()
         x = torch.cat([image.float() / 255 for image in task.images])
