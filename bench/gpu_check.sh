@@ -7,10 +7,11 @@
 #   1  is it right?   conformance (each wrapper of PTX, its answers recorded), golden (every network's official outputs,
 #                     float32 and halves), glance (a time for each main network), networks (with sessions, streams,
 #                     threads and recorded graphs), kernels (every op's table), memcheck (of small networks)
-#   2  how fast?      timing_fp16 (batch 1, 8, 32), timing_fp32, timing_tf32 (batch 1), peers (beside PyTorch, eager and
-#                     recorded as a CUDA graph), peers_8 (the same at batch 8)
-#   3  where, and against the best?   layers (each kernel of the main networks by Nsight Compute), racecheck, initcheck,
-#                     autotune (torch.compile's max-autotune for some), whole_networks (at full width beside the reference)
+#   2  how fast?      timing_fp16 (main networks at batch 1, 8, 32), timing_tuned (batch 1, kernels chosen by timing), peers
+#                     (beside PyTorch in halves, eager and recorded as a CUDA graph), timing_fp32, timing_tf32, peers_fp32
+#   3  where, and against the best?   layers (each kernel of the main networks by Nsight Compute), autotune (beside
+#                     torch.compile's max-autotune for some), peers_8 (at batch 8), timing_others (the other networks),
+#                     racecheck, initcheck, whole_networks (at full width beside the reference)
 # --limit: parts that would begin later are left out, and one under way is ended then. The report OUT/gpu_check.json, and
 # each part's log and JSON beside it, are written part by part; --bundle keeps all of them in one .tgz as well.
 # Takes the programs of --build (default build/gpu) and builds them if they are missing: cmake --preset gpu, and for one
@@ -26,8 +27,8 @@ main_networks=(hr_depth lite_hr_depth monodepth2_resnet18 drnet_resnet50 drnet_d
 add_turn() {
   case $1 in
     1) parts+=(conformance golden glance networks kernels memcheck) ;;
-    2) parts+=(timing_fp16 timing_fp32 timing_tf32 peers peers_8) ;;
-    3) parts+=(layers racecheck initcheck autotune whole_networks) ;;
+    2) parts+=(timing_fp16 timing_tuned peers timing_fp32 timing_tf32 peers_fp32) ;;
+    3) parts+=(layers autotune peers_8 timing_others racecheck initcheck whole_networks) ;;
     *) echo "gpu_check.sh: turns are 1, 2 and 3" >&2; exit 2 ;;
   esac
 }
@@ -86,6 +87,9 @@ else
   [ "$device" ] || { echo "gpu_check.sh: no GPU: nvidia-smi finds none" >&2; exit 1; }
 fi
 
+for tools in /usr/local/cuda/bin /opt/nvidia/nsight-compute/*; do  # where installers leave compute-sanitizer and ncu
+  [ ! -d "$tools" ] || PATH=$PATH:$tools
+done
 results=()
 failed=0
 ended=0
@@ -143,7 +147,9 @@ peers() {  # NAME ARGUMENTS...
   local name=$1
   [ "$rehearse" ] && { note "$name" "not rehearsed" 0; return; }
   shift
-  part "$name" python3 -u bench/peers/peers.py --device cuda --programs "$build" --threads "$(nproc)" --quick -o "$out/$name.json" "$@"
+  local choices=()
+  [ "$name" = peers_fp32 ] || mapfile -t choices < <(tuning)  # what was timed are halves
+  part "$name" python3 -u bench/peers/peers.py --device cuda --programs "$build" --threads "$(nproc)" --quick "${choices[@]}" -o "$out/$name.json" "$@"
   grep -v "^$" "$out/$name.log" | head -60
 }
 
@@ -177,13 +183,17 @@ golden() {
 
 joined=$(IFS=,; echo "${main_networks[*]}")
 every() { "$build/weights_tools/fathom_weights" list --json | sed -n 's/.*"name": "\([^"]*\)".*/\1/p' | grep -vxF -f <(printf '%s\n' "${main_networks[@]}") | paste -sd,; }
-timing() {  # PRECISION BATCHES
+timing() {  # NAME ARGUMENTS...: of the main networks
+  local name=$1
+  shift
   if [ "$rehearse" ]; then
-    fps "timing_$1" mobile_baseline_1 --precision "$1" --batch 1 --seconds 0.01 --size 32x32
+    fps "$name" mobile_baseline_1 "$@" --batch 1 --seconds 0.01 --size 32x32
   else
-    fps "timing_$1" "$joined,$(every)" --precision "$1" --batch "$2" --seconds 0.2
+    fps "$name" "$joined" "$@" --seconds 0.2
   fi
 }
+tuned=$out/tuning.txt  # choices of kernels, once they were timed
+tuning() { [ ! -s "$tuned" ] || printf '%s\n' --tuning "$tuned"; }
 
 for name in "${parts[@]}"; do
   case $name in
@@ -196,12 +206,15 @@ for name in "${parts[@]}"; do
     memcheck) sanitizer memcheck ;;
     racecheck) sanitizer racecheck FATHOM_NETWORK=umich_squeezenet ;;
     initcheck) sanitizer initcheck FATHOM_NETWORK=umich_squeezenet ;;
-    timing_fp16) timing fp16 1,8,32 ;;
-    timing_fp32) timing fp32 1 ;;
-    timing_tf32) timing tf32 1 ;;
-    peers) peers peers --skip max-autotune "${main_networks[@]}" ;;
-    peers_8) peers peers_8 --skip max-autotune --batch 8 --precision fp16 "${main_networks[@]}" ;;
-    autotune) peers autotune --skip "graph contiguous" --limit 150 --precision fp16 hr_depth drnet_resnet50 umich_mobilenetv2 ;;
+    timing_fp16) if [ "$rehearse" ]; then timing "$name" --precision fp16; else timing "$name" --precision fp16 --batch 1,8,32; fi ;;
+    timing_fp32) timing "$name" --precision fp32 ;;
+    timing_tf32) timing "$name" --precision tf32 ;;
+    timing_tuned) [ "$rehearse" ] || timing "$name" --precision fp16 --tuning "$tuned" ;;
+    timing_others) [ "$rehearse" ] || fps "$name" "$(every)" --precision fp16 --seconds 0.1 ;;
+    peers) peers "$name" --skip max-autotune --precision fp16 "${main_networks[@]}" ;;
+    peers_fp32) peers "$name" --skip max-autotune --precision fp32 "${main_networks[@]}" ;;
+    peers_8) peers "$name" --skip max-autotune --precision fp16 --batch 8 "${main_networks[@]}" ;;
+    autotune) peers "$name" --precision fp16 --limit 100 hr_depth drnet_resnet50 umich_mobilenetv2 ;;
     layers) [ "$rehearse" ] || { part layers python3 -u bench/layers.py --programs "$build" -o "$out/layers.json" "${main_networks[@]}"; head -250 "$out/layers.log"; } ;;
     whole_networks) [ "$rehearse" ] || { part whole_networks "$networks" "[networks][long]"; grep "error" "$out/whole_networks.log"; } ;;
     *) echo "gpu_check.sh: no part '$name' (see --help)" >&2; exit 2 ;;

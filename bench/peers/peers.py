@@ -2,7 +2,7 @@
 """Fathom beside PyTorch and ONNX Runtime: the same graph, weights and pictures, timed in turns in one run.
 
     peers.py [NETWORK[@WxH] | MODEL.safetensors[@WxH] ...] [--device cpu|cuda] [--batch 1,8] [--programs build/default]
-             [--rounds 3] [--seconds 0.5] [--quick] [--skip compile] [--limit SECONDS] [-o FILE.json]
+             [--rounds 3] [--seconds 0.5] [--quick] [--skip compile] [--limit SECONDS] [--tuning FILE] [-o FILE.json]
 
 WxH is the network's own size unless given. Per network: weights are synthesized, the outputs of both sides compared
 (error within 1e-4 of the range, 1e-2 in halves), every way that contestants.py knows tried briefly, and the fastest
@@ -12,7 +12,8 @@ spreads over more than a tenth of the median, more rounds follow, up to twice as
 look. The JSON tells the machine, the versions and the command. FILE.part grows with every row and becomes FILE at the
 end. Started again, steady rows of either that come from the same commit, threads and versions are kept, and only the
 rest is measured (--again: everything). --limit: how long one way may take until it has run once (max-autotune takes
-minutes for a network). The part for CUDA has not been run on a GPU yet.
+minutes for a network); --tuning: Fathom chooses its kernels by timing, as cuDNN does here. The part for CUDA has not
+been run on a GPU yet.
 """
 
 import argparse
@@ -159,6 +160,7 @@ def fathom_milliseconds(options, model, size, batch, precision, folder):
     report = os.path.join(folder, "fps.json")
     what = ["--model", model, "--size", size, "--batch", batch, "--device", options.device, "--precision", precision]
     how = ["--threads", options.threads, "--seconds", options.seconds, "--budget", 100, "--json", report]
+    how += ["--tuning", options.tuning] if options.tuning else []
     call(options.bench_program, "fps", *map(str, what + how))
     with open(report, encoding="utf-8") as file:
         (row,) = json.load(file)["rows"]
@@ -267,6 +269,8 @@ def run(options):
         print(f"peers.py: other work is running (load {load:.1f}): do not keep these times", file=sys.stderr)
     setting = {"commit": commit(options.device), "device": options.device, "threads": options.threads}
     setting.update(contestants.versions(), skip=sorted(options.skip))
+    if options.tuning:
+        setting["tuning"] = True
     today = datetime.date.today().isoformat()
     path = options.output or os.path.join(ROOT, "bench", "results", f"{options.device}_peers_{today}.json")
     rows = [] if options.again else kept_rows(path, setting, options.rounds)
@@ -406,6 +410,7 @@ def main():
         "--skip", action="append", default=[], metavar="WORD", help="leave out peers whose name begins so, as 'compile'"
     )
     parser.add_argument("--limit", type=float, default=0, metavar="SECONDS", help="for each way of each network; 0: none")
+    parser.add_argument("--tuning", metavar="FILE", help="of fathom_bench: kernels chosen by timing")
     parser.add_argument("-o", "--output", metavar="FILE", help="the report (bench/results/DEVICE_peers_DATE.json)")
     parser.add_argument("--again", action="store_true", help="measure also what the report already holds")
     options = parser.parse_args()

@@ -25,6 +25,7 @@ class StepTimer {
   std::unique_ptr<Queue> queue_;
   std::vector<Memory> memory_;
   std::vector<void*> data_;  // by operand's id
+  bool warm_ = false;        // the GPU has been kept busy
 };
 
 }  // namespace fathom
