@@ -71,6 +71,7 @@ class Cpu final : public HostBackend {
             .result = false,
             .crop = false,
             .sums = false,
+            .blocks = false,
             .split = false};
   }
   StorageRules rules() const override { return cpu_storage_rules(); }

@@ -8,9 +8,10 @@ namespace {
 bool moves_elements(const Op& op) {
   return std::visit(
       []<class O>(const O&) {
-        return !(std::is_same_v<O, Conv2d> || std::is_same_v<O, InvertedResidual> || std::is_same_v<O, ConvTranspose2d> || std::is_same_v<O, Linear> ||
-                 std::is_same_v<O, ChannelGate> || std::is_same_v<O, GlobalMean> || std::is_same_v<O, PoolChain> ||
-                 std::is_same_v<O, BoxFilter> || std::is_same_v<O, GuidedFilter>);
+        return !(std::is_same_v<O, Conv2d> || std::is_same_v<O, InvertedResidual> ||
+                 std::is_same_v<O, ConvTranspose2d> || std::is_same_v<O, Linear> || std::is_same_v<O, ChannelGate> ||
+                 std::is_same_v<O, GlobalMean> || std::is_same_v<O, PoolChain> || std::is_same_v<O, BoxFilter> ||
+                 std::is_same_v<O, GuidedFilter>);
       },
       op);
 }

@@ -9,26 +9,27 @@ namespace fathom {
 
 // What a backend's Conv2d can take on besides the plain convolution.
 struct Fusions {
-  bool preprocess = true;    // a photograph (u8) as source, normalised on the way in
-  bool padding = true;       // reflection and replication instead of zeros
-  bool epilogue = true;      // a residual, then an activation of any kind, where the result is stored
-  bool gather = true;        // several sources, resized on the way in
-  bool gate = true;          // a per-channel factor on the way in
-  bool products = true;      // convolutions of enlarged maps by products at the small size
-  bool prologue = true;      // a norm and an activation between a source and a 1x1 convolution
-  bool addend = true;        // a resized map added where the result is stored
-  bool shuffle = true;       // a pixel shuffle as the order in which the result is stored
-  bool output_gate = true;   // a per-channel factor of the result, before what is added
-  bool branches = true;      // the sum of two convolutions as one, over the sources of both
-  bool channel_gate = true;  // mean, two linear layers and their activations as one ChannelGate
-  bool transposes = true;    // transposed convolutions of stride 1 as convolutions
-  bool phases = true;        // convolutions of maps twice enlarged by repetition, by products at the small size
+  bool preprocess = true;     // a photograph (u8) as source, normalised on the way in
+  bool padding = true;        // reflection and replication instead of zeros
+  bool epilogue = true;       // a residual, then an activation of any kind, where the result is stored
+  bool gather = true;         // several sources, resized on the way in
+  bool gate = true;           // a per-channel factor on the way in
+  bool products = true;       // convolutions of enlarged maps by products at the small size
+  bool prologue = true;       // a norm and an activation between a source and a 1x1 convolution
+  bool addend = true;         // a resized map added where the result is stored
+  bool shuffle = true;        // a pixel shuffle as the order in which the result is stored
+  bool output_gate = true;    // a per-channel factor of the result, before what is added
+  bool branches = true;       // the sum of two convolutions as one, over the sources of both
+  bool channel_gate = true;   // mean, two linear layers and their activations as one ChannelGate
+  bool transposes = true;     // transposed convolutions of stride 1 as convolutions
+  bool phases = true;         // convolutions of maps twice enlarged by repetition, by products at the small size
   bool residual_last = true;  // what is added after the activation, and a second map of the output's size
-  bool result = true;        // a scale and a shift, or the reciprocal, where the result is stored
-  bool crop = true;          // the last rows and columns are not made
-  bool sums = true;          // sums of more than two maps
-  bool chains = true;        // chained residual pooling as one PoolChain
-  bool split = true;         // sums of few channels begun early, so that the maps they come from can go
+  bool result = true;         // a scale and a shift, or the reciprocal, where the result is stored
+  bool crop = true;           // the last rows and columns are not made
+  bool sums = true;           // sums of more than two maps
+  bool chains = true;         // chained residual pooling as one PoolChain
+  bool blocks = true;         // depthwise convolutions and the 1x1 ones round them as one InvertedResidual
+  bool split = true;          // sums of few channels begun early, so that the maps they come from can go
 };
 
 // 0. A transposed convolution of stride 1 is a convolution with turned weights.
@@ -46,8 +47,8 @@ Graph merge_pools(Graph graph, const Fusions& fusions = {});
 // 3. conv -> (gate ->) (shuffle ->) (add ->) activation: all is done where the result is stored. What is added is a map
 // of the output's size, a resized one, or another convolution's sum, which then takes the same products.
 Graph merge_epilogue(Graph graph, const Fusions& fusions = {});
-// 3b. conv -> scale and shift, depth of a disparity, slice of the first rows and columns: as the result is stored, or by
-// other weights.
+// 3b. conv -> scale and shift, depth of a disparity, slice of the first rows and columns: as the result is stored, or
+// by other weights.
 Graph merge_results(Graph graph, const Fusions& fusions = {});
 // 3c. a + b + ... as one Add, where the sums between have no other reader.
 Graph merge_sums(Graph graph);
@@ -59,11 +60,16 @@ Graph split_sources(Graph graph, const std::vector<std::string>& whole = {});
 // 8b. A convolution of an enlarged map beside others, in two parts, where products saved are worth more than the map
 // between: bytes moved in the time of so many operations, and in that of a launch.
 struct Rates {
-  double flops_per_byte = 70;   // an H200's fp16: 300 TFLOP/s that mma.sync reaches, 4.3 TB/s
-  double launch_bytes = 5.6e6;  // 1.3 us
-  double worth = 0.7;           // of the cost, what is left at most: short sums lose a part of what is counted
+  double flops_per_byte = 70;       // an H200's fp16: 300 TFLOP/s that mma.sync reaches, 4.3 TB/s
+  double launch_bytes = 5.6e6;      // 1.3 us
+  double worth = 0.7;               // of the cost, what is left at most: short sums lose a part of what is counted
+  double depth_flops_per_byte = 5;  // of depthwise convolutions: 20 TFLOP/s without tensor cores, out of halves
+  double blocks = 264;              // of threads that keep it busy: two a multiprocessor
 };
 Graph split_enlarged(Graph graph, const Rates& rates = {});
+// 6b. 1x1 -> depthwise -> 1x1, or two of these, as one InvertedResidual, where what is computed twice at the borders of
+// its tiles, and a GPU that few tiles leave idle, cost less than the maps between and their launches.
+Graph merge_inverted_residuals(Graph graph, const Rates& rates = {});
 // Not done, by the convolution core's own cost model (kernels/cuda/conv_core_plan.cpp; H200, fp16, HR-Depth): a 1x1
 // convolution composed into the 3x3 one after it (+5, -4 and +10 % of the time at batch 1, +11, -2 and +12 % at 32:
 // less is moved, for 1.4 to 1.6 times the products), and one moved below an upsample beside other sources (+7 to +15 %

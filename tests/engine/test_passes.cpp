@@ -67,7 +67,7 @@ class RandomNetwork {
   Value layer() {
     const Value x = any();
     const int c = static_cast<int>(desc(x).c());
-    switch (pick(21)) {
+    switch (pick(22)) {
       case 0: return conv(x, 1 + pick(6), 3, 1, pick(2));
       case 1: return norm(conv(x, 1 + pick(6), 1 + 2 * pick(2), pick(2), pick(2)));
       case 2: return activation(pick(2) ? norm(conv(x, 4, 3, 1, false)) : x);
@@ -177,8 +177,24 @@ class RandomNetwork {
         const Value sum = graph_.add(Add{}, {b, graph_.add(Add{}, {x, a}, name("sum"))}, name("sum"));
         return graph_.add(Add{}, {last, activation(sum)}, name("all"));
       }
+      case 21: return inverted_residual(x, desc(x).c() < 8 || pick(2) ? 8 + pick(3) : c);
       default: return activation(x);
     }
+  }
+  // MobileNet's blocks, whole or in part
+  Value inverted_residual(Value x, int out) {
+    if (desc(x).c() < 8) x = activation(conv(x, 8, 1, 0, true));
+    const int c = static_cast<int>(desc(x).c()), stride = 1 + pick(2), kernel = 3 + 2 * pick(2);
+    const int wide = pick(3) ? 33 : c;
+    Value y = wide == c ? x : activation(norm(conv(x, wide, 1, 0, false)));
+    const std::string key = name("depthwise");
+    const Conv2d depthwise{.stride = stride, .padding = kernel / 2, .groups = wide};
+    y = activation(norm(graph_.add(depthwise, {y, constant(key + ".weight", Desc::dense({wide, 1, kernel, kernel}))}, key)));
+    if (pick(4)) y = norm(conv(y, out, 1, 0, false));
+    if (desc(y).same_extents(desc(x))) y = graph_.add(Add{}, {x, y}, name("residual"));
+    if (pick(2)) y = activation(y);
+    if (stride == 1) return y;
+    return graph_.add(Resize{.mode = ResizeMode::bilinear, .size = {static_cast<int>(desc(x).h()), static_cast<int>(desc(x).w())}}, {y}, name("back"));
   }
   // RefineNet's chained residual pooling, and a factor behind it
   Value factor(Value x) {
@@ -223,7 +239,8 @@ class RandomNetwork {
 struct Seen {
   std::map<std::string, bool> what = {{"photograph", false}, {"gate", false},        {"norm", false},   {"residual", false},     {"addend", false},
                                       {"shuffle", false},    {"output gate", false}, {"activated gate", false}, {"early", false}, {"enlarged", false}, {"stride", false}, {"channel gate", false}, {"centre", false}, {"turned", false},
-                                      {"late residual", false}, {"two residuals", false}, {"result", false}, {"reciprocal", false}, {"crop", false}, {"cropped addend", false}, {"scaled pool", false}, {"chain", false}, {"factor of a chain", false}, {"sum of three", false}};
+                                      {"late residual", false}, {"two residuals", false}, {"result", false}, {"reciprocal", false}, {"crop", false}, {"cropped addend", false}, {"scaled pool", false}, {"chain", false}, {"factor of a chain", false}, {"sum of three", false},
+                                      {"whole block", false}, {"block with residual", false}, {"block of stride 2", false}, {"expand alone", false}, {"project alone", false}};
   void note(const Node& node) {
     const Op& op = node.op;
     if (node.name.ends_with(".early")) what["early"] = true;
@@ -233,6 +250,9 @@ struct Seen {
     if (const auto* pool = std::get_if<Pool>(&op)) meet("scaled pool", pool->affine);
     if (const auto* chain = std::get_if<PoolChain>(&op)) meet("chain", chain->stages == 4), meet("factor of a chain", node.name.starts_with("factor") || chain->activation.kind != ActivationKind::none);
     if (std::holds_alternative<Add>(op)) meet("sum of three", node.in.size() == 3);
+    if (const auto* block = std::get_if<InvertedResidual>(&op))
+      meet("whole block", block->expand && block->project), meet("block with residual", block->residual), meet("block of stride 2", block->stride == Size2(2)),
+          meet("expand alone", !block->project), meet("project alone", !block->expand);
     const auto* conv = std::get_if<Conv2d>(&op);
     if (!conv) return;
     meet("late residual", conv->residual_last), meet("two residuals", conv->addend == Resize{.mode = ResizeMode::nearest, .scale = 1});
