@@ -85,21 +85,27 @@ std::string text_of(const ConvTask& task) {
   return text + (task.io.in_place >= 0 ? "; in place" : "");
 }
 
+// One that cannot run is not chosen; with little memory left, the cost model chooses.
 TimedChoice fastest(const Variants& variants, const ConvTask& task) {
   TimedChoice best;
+  std::string failed;
   try {
     StepTimer timer(task.io);
-    for (const Variant* variant : variants.likely()) {
-      CudaBackend trial(task.backend.gpu(), task.backend.precision(), Constants::made_up);
-      Step step;
-      variant->build(ConvTask(task.op, task.io, trial), step);
-      const double us = timer.microseconds(step);
-      if (best.name.empty() || us < best.microseconds) best = {variant->name, us};
-    }
+    for (const Variant* variant : variants.likely()) try {
+        CudaBackend trial(task.backend.gpu(), task.backend.precision(), Constants::made_up);
+        Step step;
+        variant->build(ConvTask(task.op, task.io, trial), step);
+        const double us = timer.microseconds(step);
+        if (best.name.empty() || us < best.microseconds) best = {variant->name, us};
+      } catch (const Error& e) {
+        if (e.kind() != ErrorKind::device) throw;
+        failed = variant->name + ": " + e.what();
+      }
   } catch (const Error& e) {
-    if (e.kind() != ErrorKind::memory) throw;  // with the little that is left, the cost model chooses
+    if (e.kind() != ErrorKind::memory) throw;
     return {};
   }
+  if (best.name.empty() && !failed.empty()) throw Error(ErrorKind::device, failed);
   return best;
 }
 
