@@ -26,7 +26,7 @@ constexpr int kTile = 8, kOutputs = kTile * kTile;  // of a block
 constexpr int kThreads = 128, kWarps = kThreads / kWarpSize;
 constexpr int kWide = 32;      // channels of a chunk
 constexpr int kMostParts = 6;  // of a tile's chunks, where their sums must be brought together
-static_assert(kOutputs == 16 * kWarps && kOutputs / 2 * (kWide / 8) == kThreads);
+static_assert(kOutputs == 16 * kWarps && kWarpSize / (kWide / 8) * 2 == 16);
 
 // Planes of 16 channels, as conv_core.cuh has them, with a gap after each that puts neighbours into other banks.
 __host__ __device__ constexpr int plane_bytes(int rows) { return rows * kStepBytes + 32; }
@@ -317,7 +317,7 @@ __global__ void __launch_bounds__(kThreads, N <= 64 ? 4 : 3)
         store_vec(reinterpret_cast<__half*>(narrow + item.c / 16 * plane_bytes(kOutputs) +
                                             chunk_place(item.row * kTile + item.column + r, item.c / 8 % 2)),
                   from_float<__half>(sum[r]));
-      __syncthreads();  // the chunk after the depthwise convolution is there
+      __syncwarp();  // a warp projects the 16 outputs that it has convolved itself
       project<N>(narrow, weights + maps.layout.project, projected);
     }
   }
