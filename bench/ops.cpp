@@ -113,7 +113,10 @@ OpRun::OpRun(const OpProblem& problem, Backend& backend, bool by_library)
       operand.constant = Constant::of(desc, synthetic_parameter(problem.name + "." + parameters[k - data], desc));
     io.in.push_back(std::move(operand));
   }
-  io.out = {static_cast<int>(problem.in.size()), out_, problem.name + "/out", nullptr};
+  const std::vector<Desc> outs = infer_outputs(problem.op, problem.in);
+  int id = static_cast<int>(problem.in.size());
+  if (outs.size() > 1) io.mean = {id++, outs[1], problem.name + "/mean", nullptr};
+  io.out = {id, out_, problem.name + "/out", nullptr};  // the last
   if (by_library) {
     const std::vector<Step> steps = backend.library_steps(problem.op, io);
     if (steps.empty()) throw Error(ErrorKind::unsupported, problem.name + ": no library has such an operation");
@@ -123,6 +126,7 @@ OpRun::OpRun(const OpProblem& problem, Backend& backend, bool by_library)
   }
   for (std::size_t k = 0; k < data; ++k) addresses_.push_back(put(problem.in[k], k + 1).get());
   addresses_.resize(problem.in.size(), nullptr);  // constants are packed already
+  if (outs.size() > 1) addresses_.push_back(put(outs[1], 0).get());
   addresses_.push_back(put(out_, 0).get());
   memory_.push_back(backend.allocate(std::max<std::int64_t>(step_.workspace_bytes, 1)));
   std::byte* const workspace = memory_.back().get();

@@ -65,6 +65,7 @@ class Cpu final : public HostBackend {
             .output_gate = false,
             .branches = false,
             .channel_gate = false,
+            .means = false,
             .transposes = false,  // oneDNN takes their maps as they are
             .phases = false,
             .residual_last = false,

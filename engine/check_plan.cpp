@@ -157,7 +157,7 @@ class Checker {
       }
       write(bytes, name);
     }
-    made_[at(y)] = true;
+    for (Value v : node.out) made_[at(v)] = true;
     if (!workspace_[t]) return;
     const Runs scratch{plan_.workspace_offset[t], 1, workspace_[t], workspace_[t]};
     check_inside(scratch.begin, scratch.end(), "the workspace of " + name);
@@ -165,7 +165,8 @@ class Checker {
     for (Value v : node.in)
       if (in_arena(v) && meets(scratch, runs(v))) fail("the workspace of " + name + " overlaps its input " + quoted(v));
     write(scratch, "the workspace of " + name);
-    if (!spoiler_[at(y)].empty()) fail("the workspace of " + name + " overlaps its output " + quoted(y));
+    for (Value v : node.out)
+      if (!spoiler_[at(v)].empty()) fail("the workspace of " + name + " overlaps its output " + quoted(v));
   }
 
   static bool same_strides(const Desc& a, const Desc& b) {
@@ -176,10 +177,14 @@ class Checker {
 
   // What a node writes: all of its output, but a Concat only the slices of the sources that do not lie there already.
   std::vector<Runs> written(const Node& node) const {
+    std::vector<Runs> result;
+    if (!std::holds_alternative<Concat>(node.op)) {
+      for (Value v : node.out)
+        if (in_arena(v)) result.push_back(runs(v));
+      return result;
+    }
     const Value y = node.out[0];
     if (!in_arena(y)) return {};
-    if (!std::holds_alternative<Concat>(node.op)) return {runs(y)};
-    std::vector<Runs> result;
     std::int64_t offset = plan_.value_offset[at(y)];
     for (std::size_t k = 0; k < node.in.size(); ++k) {
       Desc part = storage(y).desc;

@@ -28,18 +28,22 @@ Value Graph::add_constant(std::string name, std::shared_ptr<const Constant> cons
 Value Graph::add(Op op, std::vector<Value> in, std::string name) {
   std::vector<Desc> descs;
   for (Value v : in) descs.push_back((*this)[v].desc);
-  Desc out;
+  std::vector<Desc> out;
   try {
-    out = infer(op, descs);
+    out = infer_outputs(op, descs);
   } catch (const Error& e) {
     std::string text = std::string(name_of(op)) + " '" + name + "': " + e.what() + " (inputs:";
     for (Value v : in) text += " '" + (*this)[v].name + "' " + shape_text((*this)[v].desc);
     throw Error(e.kind(), text + ")");
   }
-  values.push_back({name, out, nullptr});
-  const Value result{static_cast<int>(values.size()) - 1};
-  nodes.push_back({std::move(op), std::move(in), {result}, std::move(name)});
-  return result;
+  std::vector<Value> made;
+  for (const Desc& desc : out) {
+    made.push_back({static_cast<int>(values.size())});
+    values.push_back({made.size() == 1 ? name : name + ".mean", desc, nullptr});
+  }
+  const Value first = made[0];
+  nodes.push_back({std::move(op), std::move(in), std::move(made), std::move(name)});
+  return first;
 }
 
 std::vector<Desc> input_descs(const Graph& graph, const Node& node) {
@@ -76,11 +80,15 @@ void validate(const Graph& graph) {
       check_id(v, where);
       if (!known[static_cast<std::size_t>(v.id)]) wrong(where + " reads '" + graph[v].name + "' before it is produced");
     }
-    if (node.out.size() != 1) wrong(where + " must have one output");
-    produce(node.out[0], where);
-    const Desc inferred = infer(node.op, input_descs(graph, node));
-    if (!inferred.same_extents(graph[node.out[0]].desc))
-      wrong(where + " is recorded as " + shape_text(graph[node.out[0]].desc) + " but its op gives " + shape_text(inferred));
+    const std::vector<Desc> inferred = infer_outputs(node.op, input_descs(graph, node));
+    if (node.out.size() != inferred.size())
+      wrong(where + " has " + std::to_string(node.out.size()) + " outputs but its op gives " +
+            std::to_string(inferred.size()));
+    for (std::size_t k = 0; k < inferred.size(); ++k) {
+      produce(node.out[k], where);
+      if (const Desc& desc = graph[node.out[k]].desc; !inferred[k].same_extents(desc))
+        wrong(where + " is recorded as " + shape_text(desc) + " but its op gives " + shape_text(inferred[k]));
+    }
   }
   if (graph.outputs.empty()) wrong("it has no output");
   for (const Output& o : graph.outputs) {

@@ -58,7 +58,8 @@ struct Graph {
 
   Value add_input(std::string name, Desc desc);
   Value add_constant(std::string name, std::shared_ptr<const Constant> constant);
-  // Appends a node and infers its output; throws Error{shape} naming op, node, and the inputs with their shapes.
+  // Appends a node and infers its outputs, of which the first is returned; throws Error{shape} naming op, node, and the
+  // inputs with their shapes.
   Value add(Op op, std::vector<Value> in, std::string name);
 
   const ValueInfo& operator[](Value v) const { return values[static_cast<std::size_t>(v.id)]; }

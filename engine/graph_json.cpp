@@ -153,8 +153,9 @@ class GraphReader {
     for (const json& node : nodes) {
       if (!node.is_object() || !node.contains("out") || !node.contains("name")) continue;  // an error of its own, later
       const json &out = node["out"], &name = node["name"];
-      if (out.is_array() && out.size() == 1 && out[0].is_string() && name.is_string())
-        makers_.emplace(out[0].get<std::string>(), name.get<std::string>());
+      if (out.is_array() && out.size() <= 2 && name.is_string())
+        for (const json& entry : out)
+          if (entry.is_string()) makers_.emplace(entry.get<std::string>(), name.get<std::string>());
     }
   }
 
@@ -207,13 +208,20 @@ class GraphReader {
     for (const char* key : parameter_names(op)) in.push_back(parameter(node, key, where));
 
     const json& out = list_member(node, "out", where, most_inputs);
-    if (out.size() != 1) wrong(where + " has " + std::to_string(out.size()) + " outputs, expected one");
-    std::string out_name;
-    JsonReader::read(out[0], where + ": 'out'[0]", out_name);
-    check_name(out_name, where + ": 'out'[0]");
-    const Value value = add(std::move(op), std::move(in), name);
-    graph_[value].name = out_name;
-    name_value(out_name, value, where);
+    const auto* conv = std::get_if<Conv2d>(&op);
+    const std::size_t expected = conv && conv->mean ? 2 : 1;
+    if (out.size() != expected)
+      wrong(where + " has " + std::to_string(out.size()) + " outputs, expected " + (expected == 1 ? "one" : "two"));
+    add(std::move(op), std::move(in), name);
+    const std::vector<Value> made = graph_.nodes.back().out;
+    for (std::size_t k = 0; k < expected; ++k) {
+      const std::string place = where + ": 'out'[" + std::to_string(k) + "]";
+      std::string out_name;
+      JsonReader::read(out[k], place, out_name);
+      check_name(out_name, place);
+      graph_[made[k]].name = out_name;
+      name_value(out_name, made[k], where);
+    }
   }
 
   void read_output(const json& entry, std::size_t index) {

@@ -88,7 +88,8 @@ class GraphWriter {
                   " as data");
       entry["in"].push_back(name(node.in[k]));
     }
-    entry["out"] = json::array({give_name(node.out[0], graph_[node.out[0]].name)});
+    entry["out"] = json::array();
+    for (Value v : node.out) entry["out"].push_back(give_name(v, graph_[v].name));
     for (std::size_t k = 0; k < parameters.size(); ++k) {
       const ValueInfo& parameter = graph_[node.in[data + k]];
       if (!parameter.constant)

@@ -39,7 +39,8 @@ class Layouter {
 
   Layout run() {
     const int nodes = static_cast<int>(graph_.nodes.size());
-    for (int t = 0; t < nodes; ++t) producer_[at(graph_.nodes[at(t)].out[0])] = t;
+    for (int t = 0; t < nodes; ++t)
+      for (Value v : graph_.nodes[at(t)].out) producer_[at(v)] = t;
     for (std::size_t v = 0; v < count_; ++v) {
       end_[v] = producer_[v];
       for (int t : readers_[v]) end_[v] = std::max(end_[v], t);
@@ -47,6 +48,8 @@ class Layouter {
     mark_external();
     for (int t = nodes - 1; t >= 0; --t) {
       const Node& node = graph_.nodes[at(t)];
+      for (std::size_t k = 1; k < node.out.size(); ++k)
+        if (open(node.out[k])) settle(node.out[k], node.out[k].id, 0);
       const Value y = node.out[0];
       if (result_.values[at(y)].external) continue;
       const bool concat = std::holds_alternative<Concat>(node.op);
@@ -247,7 +250,7 @@ std::vector<Pairs> idle_slices(const Graph& graph, const Layout& made, int step)
   std::vector<int> first(graph.values.size(), -1), last(graph.values.size(), -1);
   const int nodes = static_cast<int>(graph.nodes.size());
   for (int t = 0; t < nodes; ++t) {
-    first[at(graph.nodes[at(t)].out[0].id)] = t;
+    for (Value v : graph.nodes[at(t)].out) first[at(v.id)] = t;
     for (Value v : graph.nodes[at(t)].in) last[at(v.id)] = t;
   }
   for (const Output& output : graph.outputs) last[at(output.value.id)] = nodes;

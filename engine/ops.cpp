@@ -351,6 +351,13 @@ Desc infer(const Op& op, Descs in) {
   return std::visit([&](const auto& o) { return o.infer(in); }, op);
 }
 
+std::vector<Desc> infer_outputs(const Op& op, Descs in) {
+  std::vector<Desc> out{infer(op, in)};
+  const auto* conv = std::get_if<Conv2d>(&op);
+  if (conv && conv->mean) out.push_back(GlobalMean{}.infer(out));
+  return out;
+}
+
 std::vector<const char*> parameter_names(const Op& op) {
   const auto weight_and = [](bool bias) { return bias ? std::vector<const char*>{"weight", "bias"} : std::vector<const char*>{"weight"}; };
   if (const auto* o = std::get_if<Conv2d>(&op)) {

@@ -126,6 +126,8 @@ struct Affine {
 //   x' = input_activation(gate * (scale x + shift)), x = concat(source_k...); shuffle as in PixelShuffle
 //   residual_last: act comes before what is added · crop: of all this only the rows and columns before the last ones
 //   reciprocal: 1 / result(...) in place of result(...)
+//   mean: a second output, the mean over h, w of y (N, C, 1, 1). Whoever makes y has its numbers at hand: a gate or a
+//     GlobalMean behind it need not read the map again. How the sum is taken is the kernel's own business.
 //   data: one x per source, gate (N, C, 1, 1) if set, residual (shape of y before the crop) if set, addend (N, channels
 //     of y, any size) if its resize is set, output_gate (N, O, 1, 1) if set
 //   parameters: weight (O, C / groups, kh, kw), bias (O) if set, input_scale and input_shift (C) if affine
@@ -150,6 +152,7 @@ struct Conv2d {
   bool reciprocal = false;
   Size2 crop = 0;             // rows and columns that are left out at the end
   bool low_products = false;  // conv(up(x)) by products at x's own size: passes/lower_products.cpp; the same sum
+  bool mean = false;
 
   static constexpr const char* name = "Conv2d";
   template <class Self, class F>
@@ -158,7 +161,7 @@ struct Conv2d {
     f("sources", self.sources), f("gate", self.gate), f("affine", self.affine), f("input_activation", self.input_activation);
     f("residual", self.residual), f("addend", self.addend), f("output_gate", self.output_gate), f("shuffle", self.shuffle);
     f("activation", self.activation), f("residual_last", self.residual_last), f("result", self.result);
-    f("reciprocal", self.reciprocal), f("crop", self.crop), f("low_products", self.low_products);
+    f("reciprocal", self.reciprocal), f("crop", self.crop), f("low_products", self.low_products), f("mean", self.mean);
   }
   Desc infer(Descs in) const;
   bool operator==(const Conv2d&) const = default;
@@ -475,7 +478,8 @@ using Op = std::variant<Conv2d, InvertedResidual, ConvTranspose2d, Linear, Chann
                         DisparityToDepth>;
 
 const char* name_of(const Op& op);
-Desc infer(const Op& op, Descs in);
+Desc infer(const Op& op, Descs in);  // of the first output
+std::vector<Desc> infer_outputs(const Op& op, Descs in);
 // The parameters an op reads, by their names in a checkpoint ("weight", "bias", ...): the last of its inputs, in this order.
 std::vector<const char*> parameter_names(const Op& op);
 // Multiply-adds of convolutions and linear layers, as papers count them; 0 for the rest.

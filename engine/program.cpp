@@ -47,6 +47,7 @@ struct Prepared {
       if (layout.skipped[k]) continue;
       const Node& n = graph.nodes[k];
       NodeIo io{.name = n.name, .out = operand(graph, layout, n.out[0]), .in_place = layout.in_place[k]};
+      if (n.out.size() > 1) io.mean = operand(graph, layout, n.out[1]);
       for (Value v : n.in) io.in.push_back(operand(graph, layout, v));
       steps.push_back(backend.prepare(n.op, io));
       node.push_back(static_cast<int>(k));

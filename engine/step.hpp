@@ -24,6 +24,7 @@ struct NodeIo {
   std::string name;
   std::vector<Operand> in;
   Operand out;
+  Operand mean;       // the second output of a Conv2d that has one, else with id -1
   int in_place = -1;  // the input whose storage the output reuses, -1: none. Where set, a kernel must honour it.
 
   std::span<const Operand> inputs() const { return in; }
@@ -59,11 +60,15 @@ struct Step {
   double bytes = 0;                  // that must move, each operand once
   std::int64_t workspace_bytes = 0;
   int counters = 0;
-  int launches = 1;  // kernels that a run enqueues
+  int launches = 1;    // kernels that a run enqueues
+  bool means = false;  // the second output is made too, where there is one
   std::function<void(const RunArgs&)> run;
 };
 
 // A step with name, op, flops and bytes filled in from the op alone.
 Step describe(const Op& op, const NodeIo& io);
+
+// The first step, and the means of what it made by the second, as one step: for kernels that only make their map.
+Step with_means(Step map, Step means);
 
 }  // namespace fathom

@@ -48,6 +48,7 @@ StepTimer::StepTimer(const NodeIo& io) : queue_(make_cuda_queue(current_device()
     place(io.out) = place(io.in[static_cast<std::size_t>(io.in_place)]);
   else
     give(io.out);
+  if (io.mean.id >= 0) give(io.mean);
 }
 
 double StepTimer::microseconds(const Step& step) {

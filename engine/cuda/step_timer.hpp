@@ -12,7 +12,7 @@ namespace fathom {
 
 class StepTimer {
  public:
-  // Takes memory for a node's inputs and output on this thread's device. Throws Error{memory}.
+  // Takes memory for a node's inputs and outputs on this thread's device. Throws Error{memory}.
   explicit StepTimer(const NodeIo& io);
 
   // Microseconds of one run, the least of several bursts: each burst is one CUDA graph, so that launching costs little.

@@ -10,7 +10,9 @@ Graph remove_dead(Graph graph) {
   for (const Output& o : graph.outputs) needed[static_cast<std::size_t>(o.value.id)] = true;
   std::vector<Node> kept;
   for (auto node = graph.nodes.rbegin(); node != graph.nodes.rend(); ++node) {
-    if (!needed[static_cast<std::size_t>(node->out[0].id)]) continue;
+    const auto is_needed = [&](Value v) { return static_cast<bool>(needed[static_cast<std::size_t>(v.id)]); };
+    if (std::none_of(node->out.begin(), node->out.end(), is_needed)) continue;
+    for (Value v : node->out) needed[static_cast<std::size_t>(v.id)] = true;  // what is made has its place
     for (Value v : node->in) needed[static_cast<std::size_t>(v.id)] = true;
     kept.push_back(std::move(*node));
   }
@@ -83,6 +85,7 @@ Graph fuse(Graph graph, const Fusions& fusions) {
   if (fusions.blocks) graph = merge_inverted_residuals(std::move(graph));
   if (fusions.split) graph = split_sources(std::move(graph));
   if (fusions.channel_gate) graph = merge_channel_gates(std::move(graph));
+  if (fusions.means) graph = take_means(std::move(graph));
   return graph;
 }
 

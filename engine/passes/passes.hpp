@@ -21,6 +21,7 @@ struct Fusions {
   bool output_gate = true;    // a per-channel factor of the result, before what is added
   bool branches = true;       // the sum of two convolutions as one, over the sources of both
   bool channel_gate = true;   // mean, two linear layers and their activations as one ChannelGate
+  bool means = true;          // the means of its map as a second output
   bool transposes = true;     // transposed convolutions of stride 1 as convolutions
   bool phases = true;         // convolutions of maps twice enlarged by repetition, by products at the small size
   bool residual_last = true;  // what is added after the activation, and a second map of the output's size
@@ -77,6 +78,9 @@ Graph merge_inverted_residuals(Graph graph, const Rates& rates = {});
 
 // 7b. linear(linear) = one; mean -> linear -> linear is a ChannelGate.
 Graph merge_channel_gates(Graph graph);
+// 7c. The means that gates and GlobalMeans ask for, by the convolutions that make the maps: those whose channels are a
+// multiple of so many, as kernels store them.
+Graph take_means(Graph graph, int channels = 8);
 // 7. mean(1x1 conv) = 1x1 conv(mean), so that a gate need not wait for the map that it gates.
 Graph lower_means_of_convolutions(Graph graph);
 // 7. mean(concat) = concat(mean), mean(up(x)) = mean(x); x * gate (-> activation) -> conv: both are applied as the

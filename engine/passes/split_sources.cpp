@@ -57,7 +57,7 @@ class Splitter {
     const auto* conv = std::get_if<Conv2d>(&node.op);
     const bool added_twice = conv && conv->residual && conv->addend.mode != ResizeMode::none;
     if (!conv || conv->sources.size() < 2 || added_twice || conv->residual_last || conv->gate || conv->affine ||
-        conv->output_gate || conv->shuffle != 1 || conv->groups != 1 || conv->low_products ||
+        conv->output_gate || conv->shuffle != 1 || conv->groups != 1 || conv->low_products || conv->mean ||
         !(conv->input_activation == Activation{}) || std::find(whole_.begin(), whole_.end(), node.name) != whole_.end())
       return;
     const auto role = conv->inputs(std::span<const Value>(node.in));

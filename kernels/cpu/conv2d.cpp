@@ -63,7 +63,8 @@ Step prepare(const Conv2d& op, const NodeIo& io, CpuBackend& backend) {
     }
     step.refused.push_back(std::string(choice.name) + ": " + reason);
   }
-  return step;
+  if (!op.mean) return step;
+  return with_means(std::move(step), prepare(GlobalMean{}, {.name = io.name, .in = {io.out}, .out = io.mean}, backend));
 }
 
 }  // namespace fathom

@@ -1,6 +1,7 @@
 // ChannelGate in one launch: y = activation(W2 squeeze_activation(W1 mean + b1) + b2), mean = concat(mean over h, w of
 // x_k). Blocks sum strips of pixels of all maps; the last block of each image adds the sums in fixed order and runs
 // both layers, a warp per output. Means, weights and sums in float32.
+#include "channel_gate.cuh"
 #include "chunks.cuh"
 #include "constants.hpp"
 #include "kernels.hpp"
@@ -10,7 +11,6 @@ namespace fathom {
 namespace gpu {
 
 inline constexpr int kGateThreads = 256, kGateWarps = kGateThreads / kWarpSize;
-inline constexpr int kGateMaps = 16;
 
 struct GateMap {
   ChunkMap x;
@@ -99,6 +99,10 @@ Step prepare(const ChannelGate& op, const NodeIo& io, CudaBackend& backend) {
                 "ChannelGate '" + io.name + "' on a GPU takes at most 16 maps, got " + std::to_string(count));
   if (io.out.desc.dtype != DType::f32)
     throw Error(ErrorKind::unsupported, "ChannelGate '" + io.name + "' on a GPU: a gate is stored in float32");
+  if (fits_means_gate(op, io)) {
+    build_means_gate(op, io, backend, step);
+    return step;
+  }
   const Operand &squeeze = io.in[count], &excite = io.in[count + 1 + op.bias];
   GateTask task;
   task.maps = static_cast<int>(count);

@@ -165,6 +165,8 @@ void build_library(const ConvTask& task, Step& step, const LibraryKernel& kernel
 
 // Where the backend has a Tuning: the step by the choice that is fastest on its GPU. False: there is nothing to choose.
 bool build_timed(std::span<const ConvChoice> choices, const ConvTask& task, Step& step);
+// Where means are wanted and its kernel took none as it stored the map, the step with a launch for them behind.
+Step with_means_asked(const ConvTask& task, Step step);
 
 std::string fits_depthwise(const ConvTask& task);
 void build_depthwise(const ConvTask& task, Step& step);

@@ -165,6 +165,12 @@ ConvMaps ConvOperands::at(const RunArgs& args) const {
   return maps;
 }
 
+Step with_means_asked(const ConvTask& task, Step step) {
+  if (!task.op.mean || step.means) return step;
+  const NodeIo io{.name = task.io.name, .in = {task.io.out}, .out = task.io.mean};
+  return with_means(std::move(step), prepare(GlobalMean{}, io, task.backend));
+}
+
 }  // namespace gpu
 
 using namespace gpu;
@@ -195,7 +201,7 @@ std::vector<std::string> conv_choices() {
 Step prepare(const Conv2d& op, const NodeIo& io, CudaBackend& backend) {
   const ConvTask task(op, io, backend);
   Step step = describe(op, io);
-  if (build_timed(choices, task, step)) return step;
+  if (build_timed(choices, task, step)) return with_means_asked(task, std::move(step));
   for (const ConvChoice& choice : choices) {
     const std::string reason = choice.fits(task);
     if (reason.empty()) {
@@ -205,7 +211,7 @@ Step prepare(const Conv2d& op, const NodeIo& io, CudaBackend& backend) {
     }
     step.refused.push_back(std::string(choice.name) + ": " + reason);
   }
-  return step;
+  return with_means_asked(task, std::move(step));
 }
 
 }  // namespace fathom

@@ -16,6 +16,7 @@
 //   conv_core_kernel.cuh    the kernel
 //   conv_core_plan.hpp      the choice of tile, stages and splits
 #pragma once
+#include "channel_means.cuh"
 #include "conv.cuh"
 #include "conv_core_plan.hpp"
 
@@ -75,6 +76,7 @@ struct ConvCore {
   // Splits of a sum:
   float* partial = nullptr;
   unsigned* counters = nullptr;
+  ChannelMeans means;  // in eights only
 };
 static_assert(sizeof(ConvCore) <= 4096, "a kernel's parameters, before CUDA 12.1 and on older drivers");
 

@@ -70,12 +70,12 @@ __device__ inline void activate(const Activation& f, Vec8& v) {
   }
 }
 
-// Eight columns of the product at output (i, j).
-__device__ inline void store_eight(const ConvCore& conv, int n, int column, int i, int j, Vec8 v) {
+// Eight columns of the product at output (i, j). Returns what is stored, zeros where nothing is.
+__device__ inline Vec8 store_eight(const ConvCore& conv, int n, int column, int i, int j, Vec8 v) {
   const ConvEpilogue& e = conv.maps.epilogue;
   const int place = e.shuffle == 1 ? 0 : column / conv.square_channels, c = column - place * conv.square_channels;
   const int h = i * e.shuffle + place / e.shuffle, w = j * e.shuffle + place % e.shuffle;
-  if (c >= conv.y_stored) return;
+  if (c >= conv.y_stored) return {};
   if (conv.bias) add(v, load_vec_readonly<8>(conv.bias + column));
   if (e.has_gate) {
 #pragma unroll
@@ -92,6 +92,7 @@ __device__ inline void store_eight(const ConvCore& conv, int n, int column, int 
 #pragma unroll
   for (int k = 0; k < 8; ++k) v[k] = c + k < conv.channels ? v[k] : 0;
   ChannelMap{e.y, conv.y_stored}.store(n, c, h, w, v);
+  return v;
 }
 
 // Rows of sums in shared memory, one per output pixel, are this much longer than the block is wide: a warp's stores of
@@ -101,8 +102,9 @@ inline constexpr int kSumsPad = 8;
 // Everything after the sum. Splits first bring their parts together: each writes its own, and the one that comes last
 // adds all of them in their order.
 template <class Shape>
-__device__ inline void finish_block(const ConvCore& conv, const BlockPlace& block, const float* sums) {
+__device__ inline void finish_block(const ConvCore& conv, const BlockPlace& block, float* sums) {
   constexpr int kSize = Shape::kM * Shape::kN, kPitch = Shape::kN + kSumsPad;
+  static_assert(Shape::kThreads * 8 % Shape::kN == 0 && Shape::kThreads * 8 <= Shape::kM * kPitch);
   const ConvTiling& t = conv.tiling;
   const int splits = t.splits, thread = static_cast<int>(threadIdx.x);
   float* const parts = splits > 1 ? conv.partial + static_cast<std::int64_t>(block.index) * splits * kSize : nullptr;
@@ -121,11 +123,18 @@ __device__ inline void finish_block(const ConvCore& conv, const BlockPlace& bloc
     }
   };
   if (conv.in_eights) {
+    Vec8 stored{};  // the sum over pixels: a thread's columns are the same each time
     for_each(8, conv.columns, [&](int n, int column, int i, int j, const float* part) {
       Vec8 sum = load_vec<8>(part);
       for (int split = 1; split < splits; ++split) add(sum, load_vec<8>(part + split * kSize));
-      store_eight(conv, n, column, i, j, sum);
+      add(stored, store_eight(conv, n, column, i, j, sum));
     });
+    if (conv.means.slots > 0) {
+      __syncthreads();  // nobody reads the sums any more
+      store_vec(sums + thread * 8, stored);
+      finish_means<Shape::kThreads, 8>(conv.means, block.image, static_cast<int>(blockIdx.x) / t.channel_blocks,
+                                       block.channel_block, Shape::kThreads * 8 / Shape::kN, sums);
+    }
   } else {
     for_each(1, max(conv.columns, conv.y_stored), [&](int n, int column, int i, int j, const float* part) {
       if (column >= conv.columns) return conv.maps.epilogue.y.store(n, column, i, j, 0);  // the pixel's padding

@@ -7,6 +7,7 @@
 // Weights in the type of the maps, sums in float32: row by row, then by column.
 #include <algorithm>
 
+#include "channel_means.cuh"
 #include "conv.cuh"
 
 namespace fathom::gpu {
@@ -16,21 +17,24 @@ namespace {
 constexpr int kOutputs = 4;
 constexpr int kThreads = 128;
 
-// Threads follow each other by channels, then along the row, then by rows.
+// Places follow each other along the row, then by rows.
 struct DepthwiseGrid {
-  Divisor chunks, strips, spacing;  // chunks of a pixel; strips of a row, as many as spacing begin side by side
+  ChunkPlaces threads;
+  Divisor strips, spacing;  // strips of a row, as many as spacing begin side by side
 
   DepthwiseGrid(int chunks, int width, int spacing)
-      : chunks(chunks), strips((width + kOutputs * spacing - 1) / (kOutputs * spacing) * spacing), spacing(spacing) {}
+      : threads{Divisor(chunks)},
+        strips((width + kOutputs * spacing - 1) / (kOutputs * spacing) * spacing),
+        spacing(spacing) {}
 
   struct Place {
     int c, first, i;  // output r of the thread: first + r spacing
   };
   template <int Width>
-  __device__ Place at(int thread) const {
-    const int place = chunks.quotient(thread), i = strips.quotient(place);
-    const int strip = place - i * strips.divisor, turn = spacing.quotient(strip);
-    return {(thread - place * chunks.divisor) * Width, strip + turn * (kOutputs - 1) * spacing.divisor, i};
+  __device__ Place at() const {
+    const auto [chunk, place] = threads.at<kThreads>();
+    const int i = strips.quotient(place), strip = place - i * strips.divisor, turn = spacing.quotient(strip);
+    return {chunk * Width, strip + turn * (kOutputs - 1) * spacing.divisor, i};
   }
 };
 
@@ -55,6 +59,7 @@ struct Depthwise {
   const float* bias = nullptr;  // (channels in memory)
   Activation f;
   int stored = 0;  // channels in memory
+  ChannelMeans means;
 
   __device__ const DepthwiseSource<T>& source_of(int c) const {
     int k = 0;
@@ -63,14 +68,11 @@ struct Depthwise {
   }
 };
 
+// A thread's outputs; `stored` is the sum of what is stored.
 template <class T, int Width, int K, int Stride>
-__global__ void __launch_bounds__(kThreads, 3) conv_depthwise_kernel(const __grid_constant__ Depthwise<T> conv) {
+__device__ inline void make(const Depthwise<T>& conv, int n, int c, int first, int i, Vec<float, Width>& stored) {
   constexpr int kColumns = (kOutputs - 1) * Stride + K;  // of the input, under the outputs of a thread
   const ConvGeometry& g = conv.g;
-  const int thread = static_cast<int>(blockIdx.x) * kThreads + static_cast<int>(threadIdx.x);
-  const int n = static_cast<int>(blockIdx.y);
-  const auto [c, first, i] = conv.grid.template at<Width>(thread);
-  if (i >= g.oh) return;
   const DepthwiseSource<T>& x = conv.source_of(c);
 
   int column[kColumns];
@@ -118,7 +120,23 @@ __global__ void __launch_bounds__(kThreads, 3) conv_depthwise_kernel(const __gri
     for (int v = 0; v < Width; ++v)
       if (c + v >= g.o) sum[r][v] = 0;  // the padding stays zero, whatever f(0) is
     store_vec(&conv.y(n, c, i, j), from_float<T>(sum[r]));
+#pragma unroll
+    for (int v = 0; v < Width; ++v) stored[v] += sum[r][v];
   }
+}
+
+template <class T, int Width, int K, int Stride>
+__global__ void __launch_bounds__(kThreads, 3) conv_depthwise_kernel(const __grid_constant__ Depthwise<T> conv) {
+  const int n = static_cast<int>(blockIdx.y);
+  const auto [c, first, i] = conv.grid.template at<Width>();
+  Vec<float, Width> stored{};  // the sum over pixels
+  if (i < conv.g.oh && c < conv.stored) make<T, Width, K, Stride>(conv, n, c, first, i, stored);
+  if (conv.means.slots == 0) return;
+  GPU_DYNAMIC_SHARED(bytes);
+  float* const shared = reinterpret_cast<float*>(bytes);
+  store_vec(shared + threadIdx.x * Width, stored);
+  finish_means<kThreads, Width>(conv.means, n, static_cast<int>(blockIdx.x), static_cast<int>(blockIdx.z),
+                                kThreads / conv.grid.threads.beside, shared);
 }
 
 template <class T>
@@ -149,11 +167,12 @@ void build(const ConvTask& task, Step& step) {
     conv.source[k].rows = Axis(how, x.h(), g.h), conv.source[k].columns = Axis(how, x.w(), g.w);
     conv.source[k].first = first, first += static_cast<int>(x.c());
   }
-  const std::int64_t threads = std::int64_t{stored / Width} * conv.grid.strips.divisor * g.oh;
-  const LaunchShape shape{
-      .grid = dim3(static_cast<unsigned>((threads + kThreads - 1) / kThreads), static_cast<unsigned>(y.desc.n())),
-      .block = kThreads};
+  ChunkPlaces& threads = conv.grid.threads;
+  if (task.op.mean) threads.beside = chunks_beside(threads.chunks.divisor);
+  const std::int64_t places = std::int64_t{conv.grid.strips.divisor} * g.oh;
+  const LaunchShape shape = chunk_places_launch(threads, places, static_cast<int>(y.desc.n()), kThreads, Width);
   step.kernel += ", " + std::to_string(Width * sizeof(T)) + " bytes";
+  const MeansOfStep means(task, step, threads, places, kThreads, Width);
   step.run = [=, bias = task.bias(stored),
               sources = std::vector<Operand>(task.role.sources.begin(), task.role.sources.end())](const RunArgs& args) {
     Depthwise<T> now = conv;
@@ -162,6 +181,7 @@ void build(const ConvTask& task, Step& step) {
     if (residual.id >= 0) now.residual = map_view<const T>(residual.desc, args.data[residual.id]);
     now.y = map_view<T>(y.desc, args.data[y.id]);
     now.weight = weight.get(), now.bias = bias.get();
+    now.means = means.at(args);
     launch(conv_depthwise_kernel<T, Width, K, Stride>, shape, static_cast<cudaStream_t>(args.stream), now);
   };
 }

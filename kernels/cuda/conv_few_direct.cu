@@ -5,6 +5,7 @@
 // neighbouring pixels of a row: of 8 inputs and 8 weights come 64 products. Neighbouring threads make neighbouring
 // channels; they read the same inputs, and the weights come through the read-only cache. Sums in float32: rows,
 // columns, channels.
+#include "channel_means.cuh"
 #include "chunks.cuh"
 #include "conv_few.cuh"
 
@@ -27,6 +28,7 @@ struct FewConv {
   Activation f;
   ChunkMap y, residual;
   bool has_residual = false;
+  ChannelMeans means;
 
   __host__ __device__ int tile_height() const { return kThreads / beside / 2; }
 };
@@ -52,6 +54,29 @@ __device__ inline void multiply(const FewConv& conv, const float* x, const float
     }
 }
 
+// A thread's outputs, from pixel (i, j) on. `x`: the tile at the first of them; `stored`: the sum of what is stored.
+__device__ inline void make(const FewConv& conv, const float* x, int n, int o, int i, int j,
+                            Vec<float, kChannels>& stored) {
+  Vec<float, kChannels> sum[kPixels];
+#pragma unroll
+  for (int p = 0; p < kPixels; ++p) sum[p] = load_vec_readonly<kChannels>(conv.bias + o);
+  multiply(conv, x, conv.weight + o, sum);
+#pragma unroll
+  for (int p = 0; p < kPixels; ++p) {
+    if (j + p >= conv.g.ow) continue;
+    const Chunk at{n, o, i, j + p};
+    if (conv.has_residual) {
+      const Vec<float, kChannels> add = conv.residual.load_chunk<kChannels>(at);
+#pragma unroll
+      for (int v = 0; v < kChannels; ++v) sum[p][v] += add[v];
+    }
+    apply(conv.f, sum[p].v);
+#pragma unroll
+    for (int v = 0; v < kChannels; ++v) stored[v] += sum[p][v];
+    conv.y.store_chunk<kChannels>(at, sum[p]);
+  }
+}
+
 __global__ void __launch_bounds__(kThreads, 4)
     conv_few_direct_kernel(const __grid_constant__ FewConv conv, const __grid_constant__ FewSources sources) {
   GPU_DYNAMIC_SHARED(bytes);
@@ -72,23 +97,15 @@ __global__ void __launch_bounds__(kThreads, 4)
   const int thread = static_cast<int>(threadIdx.x), channels = thread & (conv.beside - 1), place = thread / conv.beside;
   const int o = (static_cast<int>(blockIdx.y) * conv.beside + channels) * kChannels;
   const int i = place / 2, j = place % 2 * kPixels;  // in the tile
-  if (o >= conv.padded_o || i0 + i >= g.oh || j0 + j >= g.ow) return;
-  Vec<float, kChannels> sum[kPixels];
-#pragma unroll
-  for (int p = 0; p < kPixels; ++p) sum[p] = load_vec_readonly<kChannels>(conv.bias + o);
-  multiply(conv, tile + (i * g.stride_h * conv.columns + j * g.stride_w) * g.c, conv.weight + o, sum);
-#pragma unroll
-  for (int p = 0; p < kPixels; ++p) {
-    if (j0 + j + p >= g.ow) continue;
-    const Chunk at{n, o, i0 + i, j0 + j + p};
-    if (conv.has_residual) {
-      const Vec<float, kChannels> add = conv.residual.load_chunk<kChannels>(at);
-#pragma unroll
-      for (int v = 0; v < kChannels; ++v) sum[p][v] += add[v];
-    }
-    apply(conv.f, sum[p].v);
-    conv.y.store_chunk<kChannels>(at, sum[p]);
-  }
+  const bool idle = o >= conv.padded_o || i0 + i >= g.oh || j0 + j >= g.ow;
+  if (idle && conv.means.slots == 0) return;
+  Vec<float, kChannels> stored{};  // the sum over pixels
+  if (!idle) make(conv, tile + (i * g.stride_h * conv.columns + j * g.stride_w) * g.c, n, o, i0 + i, j0 + j, stored);
+  if (conv.means.slots == 0) return;
+  __syncthreads();  // nobody reads the tile any more
+  store_vec(tile + thread * kChannels, stored);
+  finish_means<kThreads, kChannels>(conv.means, n, static_cast<int>(blockIdx.x), static_cast<int>(blockIdx.y),
+                                    kThreads / conv.beside, tile);
 }
 
 FewConv few_conv(const ConvTask& task) {
@@ -116,12 +133,13 @@ std::string fits_few_direct(const ConvTask& task) {
 void build_few_direct(const ConvTask& task, Step& step) {
   const FewConv conv = few_conv(task);
   const int height = conv.tile_height(), block_channels = conv.beside * kChannels;
-  const LaunchShape shape{
-      .grid = dim3(static_cast<unsigned>(conv.tiles_w.divisor * ((conv.g.oh + height - 1) / height)),
-                   static_cast<unsigned>((conv.padded_o + block_channels - 1) / block_channels),
-                   static_cast<unsigned>(task.io.out.desc.n())),
-      .block = kThreads,
-      .shared_bytes = static_cast<std::size_t>(shared_bytes(conv))};
+  LaunchShape shape{.grid = dim3(static_cast<unsigned>(conv.tiles_w.divisor * ((conv.g.oh + height - 1) / height)),
+                                 static_cast<unsigned>((conv.padded_o + block_channels - 1) / block_channels),
+                                 static_cast<unsigned>(task.io.out.desc.n())),
+                    .block = kThreads,
+                    .shared_bytes = static_cast<std::size_t>(shared_bytes(conv))};
+  if (task.op.mean) shape.shared_bytes = std::max(shape.shared_bytes, std::size_t{kThreads * kChannels * 4});
+  const MeansOfStep means(task, step, static_cast<int>(shape.grid.x), static_cast<int>(shape.grid.y), block_channels);
   step.run = [=, weight = task.weight_by_taps(conv.padded_o), bias = task.bias(conv.padded_o),
               operands = ConvOperands(task), y = task.io.out,
               residual = task.role.residual ? *task.role.residual : Operand{}](const RunArgs& args) {
@@ -129,6 +147,7 @@ void build_few_direct(const ConvTask& task, Step& step) {
     now.weight = weight.get(), now.bias = bias.get();
     now.y = ChunkMap(y.desc, args.data[y.id], kChannels);
     if (conv.has_residual) now.residual = ChunkMap(residual.desc, args.data[residual.id], kChannels);
+    now.means = means.at(args);
     launch(conv_few_direct_kernel, shape, static_cast<cudaStream_t>(args.stream), now, FewSources(operands.at(args)));
   };
 }

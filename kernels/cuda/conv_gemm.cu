@@ -31,8 +31,8 @@ float rounded_to_tf32(float x) { return std::bit_cast<float>((std::bit_cast<std:
 bool pixels_in_a_row(const Desc& d) { return d.stride[2] == d.w() * d.stride[3] || d.h() == 1; }
 bool images_in_a_row(const Desc& d) { return d.stride[0] == d.h() * d.w() * d.stride[3] || d.n() == 1; }
 
-// A 1x1 convolution of maps as they are sees neither rows nor, without a gate, images: pixels in a row fill its tiles
-// better.
+// A 1x1 convolution of maps as they are sees neither rows nor, without gates and means, images: pixels in a row fill
+// its tiles better.
 void take_as_one_row(ConvProblem& p, const ConvTask& task) {
   std::vector<const Operand*> maps{&task.io.out};
   for (const Operand& x : task.role.sources) maps.push_back(&x);
@@ -50,7 +50,8 @@ void take_as_one_row(ConvProblem& p, const ConvTask& task) {
   if (!p.one_row) return;
   p.outputs_w *= p.outputs_h, p.outputs_h = 1;
   const bool small = all([](const Desc& d) { return d.n() * d.h() * d.w() * d.stride[3] < INT32_MAX; });
-  if (small && !task.op.gate && !task.op.output_gate && all(images_in_a_row)) p.outputs_w *= p.images, p.images = 1;
+  const bool by_image = task.op.gate || task.op.output_gate || task.op.mean;
+  if (small && !by_image && all(images_in_a_row)) p.outputs_w *= p.images, p.images = 1;
 }
 
 }  // namespace
@@ -229,6 +230,8 @@ void build_gemm(const ConvTask& task, Step& step, const ConvPlan& plan) {
     step.counters = static_cast<int>(plan.blocks(problem));
   }
   step.kernel = "gemm " + to_text(problem.arithmetic) + " " + to_text(plan);
+  const bool adds_up = stores_in_eights(task) && task.op.shuffle == 1;
+  const MeansOfStep means(task, step, adds_up ? t.tiles_h * t.tiles_w : 0, t.channel_blocks, plan.size().n);
   const LaunchShape shape{.grid = dim3(static_cast<unsigned>(t.tiles_h * t.tiles_w * t.channel_blocks),
                                        static_cast<unsigned>(t.splits), static_cast<unsigned>(problem.images)),
                           .block = static_cast<unsigned>(plan.size().threads()),
@@ -245,6 +248,7 @@ void build_gemm(const ConvTask& task, Step& step, const ConvPlan& plan) {
       }
     }
     now.partial = reinterpret_cast<float*>(args.workspace), now.counters = args.counters;
+    now.means = means.at(args);
     (void)weight, (void)bias;  // kept for as long as the step is
     launch(kernel, shape, static_cast<cudaStream_t>(args.stream), now);
   };

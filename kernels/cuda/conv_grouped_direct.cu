@@ -5,6 +5,7 @@
 // One thread makes Width neighbouring channels of one group for kOutputs neighbouring outputs of a row. Neighbouring
 // threads make neighbouring channels, so that those of a group read the same inputs in the same instruction. An input
 // that is loaded counts for Width channels and up to three taps. Weights and sums in float32: channels, rows, columns.
+#include "channel_means.cuh"
 #include "chunks.cuh"
 #include "conv.cuh"
 
@@ -18,12 +19,15 @@ constexpr int kThreads = 128;
 struct Grouped {
   ConvGeometry g;
   Axis rows, columns;
-  Divisor channels, strips;  // threads of a pixel; strips of a row
+  ChunkPlaces grid;  // a place is a strip
+  Divisor strips;    // of a row
+  int stored = 0;    // channels of y in memory
   ChunkMap y, residual;
   bool has_residual = false;
   const float* weight = nullptr;  // (taps, C / groups, O)
   const float* bias = nullptr;
   Activation f;
+  ChannelMeans means;
 };
 
 template <class T, int Width, int Stride>
@@ -31,11 +35,11 @@ __global__ void __launch_bounds__(kThreads, 4)
     conv_grouped_direct_kernel(const __grid_constant__ Grouped conv, const View<const T, 4> x) {
   constexpr int K = 3, kUnder = (kOutputs - 1) * Stride + K;
   const ConvGeometry& g = conv.g;
-  const int thread = static_cast<int>(blockIdx.x) * kThreads + static_cast<int>(threadIdx.x);
-  const int place = conv.channels.quotient(thread), i = conv.strips.quotient(place), n = static_cast<int>(blockIdx.y);
-  const int o = (thread - place * conv.channels.divisor) * Width;
-  const int j0 = (place - i * conv.strips.divisor) * kOutputs;
-  if (i >= g.oh) return;
+  const auto [chunk, place] = conv.grid.at<kThreads>();
+  const int i = conv.strips.quotient(place), n = static_cast<int>(blockIdx.y);
+  const int o = chunk * Width, j0 = (place - i * conv.strips.divisor) * kOutputs;
+  const bool idle = i >= g.oh || o >= conv.stored;
+  if (idle && conv.means.slots == 0) return;
   const int group_in = g.group_in(), first = min(o, g.o - 1) / g.group_out() * group_in;
 
   int column[kUnder];
@@ -44,7 +48,7 @@ __global__ void __launch_bounds__(kThreads, 4)
 
   Vec<float, Width> sum[kOutputs] = {};
 #pragma unroll 1
-  for (int a = 0; a < K && o < g.o; ++a) {
+  for (int a = 0; a < K && !idle && o < g.o; ++a) {
     const int row = conv.rows.whole_place(i * g.stride_h - g.top + a * g.dilation_h);
     if (row < 0) continue;
     const T* from = &x(n, first, row, 0);
@@ -65,9 +69,10 @@ __global__ void __launch_bounds__(kThreads, 4)
     }
   }
 
+  Vec<float, Width> stored{};  // the sum over pixels
 #pragma unroll
   for (int r = 0; r < kOutputs; ++r) {
-    if (j0 + r >= g.ow) continue;
+    if (idle || j0 + r >= g.ow) continue;
     const Chunk at{n, o, i, j0 + r};
     if (conv.has_residual) {
       const Vec<float, Width> add = conv.residual.load_chunk<Width>(at);
@@ -79,7 +84,15 @@ __global__ void __launch_bounds__(kThreads, 4)
       for (int v = 0; v < Width; ++v) sum[r][v] += conv.bias[o + v];
     apply(conv.f, sum[r].v);
     conv.y.store_chunk<Width>(at, sum[r]);
+#pragma unroll
+    for (int v = 0; v < Width; ++v) stored[v] += sum[r][v];
   }
+  if (conv.means.slots == 0) return;
+  GPU_DYNAMIC_SHARED(bytes);
+  float* const shared = reinterpret_cast<float*>(bytes);
+  store_vec(shared + threadIdx.x * Width, stored);
+  finish_means<kThreads, Width>(conv.means, n, static_cast<int>(blockIdx.x), static_cast<int>(blockIdx.z),
+                                kThreads / conv.grid.beside, shared);
 }
 
 template <class T, int Width, int Stride>
@@ -89,19 +102,20 @@ void build(const ConvTask& task, Step& step) {
                 residual = task.role.residual ? *task.role.residual : Operand{};
   const Source& how = task.op.sources[0];
   Grouped conv{.g = g, .rows = Axis(how, x.desc.h(), g.h), .columns = Axis(how, x.desc.w(), g.w)};
-  conv.channels = Divisor((stored_channels(y.desc) + Width - 1) / Width);
+  conv.stored = stored_channels(y.desc), conv.grid.chunks = Divisor((conv.stored + Width - 1) / Width);
+  if (task.op.mean) conv.grid.beside = chunks_beside(conv.grid.chunks.divisor);
   conv.strips = Divisor((g.ow + kOutputs - 1) / kOutputs);
   conv.has_residual = task.role.residual, conv.f = task.op.activation;
-  const std::int64_t threads = std::int64_t{conv.channels.divisor} * conv.strips.divisor * g.oh;
-  const LaunchShape shape{
-      .grid = dim3(static_cast<unsigned>((threads + kThreads - 1) / kThreads), static_cast<unsigned>(y.desc.n())),
-      .block = kThreads};
+  const std::int64_t places = std::int64_t{conv.strips.divisor} * g.oh;
+  const LaunchShape shape = chunk_places_launch(conv.grid, places, static_cast<int>(y.desc.n()), kThreads, Width);
   step.kernel += ", " + std::to_string(Width) + " channels a thread";
+  const MeansOfStep means(task, step, conv.grid, places, kThreads, Width);
   step.run = [=, weight = task.weight_by_taps(), bias = task.bias()](const RunArgs& args) {
     Grouped now = conv;
     now.weight = weight.get(), now.bias = bias.get();
     now.y = ChunkMap(y.desc, args.data[y.id], Width);
     if (conv.has_residual) now.residual = ChunkMap(residual.desc, args.data[residual.id], Width);
+    now.means = means.at(args);
     launch(conv_grouped_direct_kernel<T, Width, Stride>, shape, static_cast<cudaStream_t>(args.stream), now,
            map_view<const T>(x.desc, args.data[x.id]));
   };

@@ -7,6 +7,7 @@
 // copy of the tile per tap. The weights lie in memory in the order in which lanes hold them.
 // fp16 in, sums in float32.
 #pragma once
+#include "channel_means.cuh"
 #include "chunks.cuh"
 #include "conv.cuh"
 
@@ -33,6 +34,7 @@ struct TapsConv {
   ChunkMap y;
   AnyMap residual;
   bool has_residual = false;
+  ChannelMeans means;
 
   __host__ __device__ int first_channel(int tile) const {
     return g.groups == 1 ? 0 : tile * 8 / g.group_out() * g.group_in();
@@ -101,9 +103,10 @@ __device__ inline void gather_channels(unsigned (&pairs)[kColumnTiles]) {
   }
 }
 
-// y = act(sums + bias + residual) of a warp's pixels from (i0, j0) on.
+// y = act(sums + bias + residual) of a warp's pixels from (i0, j0) on. To `stored`, channel 8 q + s of this lane at
+// 2 q + s, it adds what is stored.
 __device__ inline void finish_taps(const TapsConv& conv, Accumulator (&sums)[kFragments][kColumnTiles], int n, int unit,
-                                   int i0, int j0) {
+                                   int i0, int j0, float (&stored)[kColumnTiles * 2]) {
   const ConvGeometry& g = conv.g;
   const int j = j0 + lane_id() / 4, first = unit * kUnit + Accumulator::column();  // channel first + 8 q + s
   const bool wide = conv.y.dtype == DType::f16 && !conv.y.loose;
@@ -129,6 +132,10 @@ __device__ inline void finish_taps(const TapsConv& conv, Accumulator (&sums)[kFr
           if (conv.has_residual && inside && o < g.o) v[2 * q + s] += conv.residual.load(n, o, i, j);
         }
       apply(conv.f, v);
+      if (inside) {
+#pragma unroll
+        for (int k = 0; k < kColumnTiles * 2; ++k) stored[k] += v[k];
+      }
       unsigned pairs[kColumnTiles];
 #pragma unroll
       for (int q = 0; q < kColumnTiles; ++q) {
@@ -149,6 +156,25 @@ __device__ inline void finish_taps(const TapsConv& conv, Accumulator (&sums)[kFr
     }
 }
 
+// The means of what the warps stored: warps side by side made the same channels.
+__device__ inline void finish_means_of_taps(const TapsConv& conv, float (&stored)[kColumnTiles * 2], int n,
+                                            float* shared) {
+  const int columns = conv.units_of_block * kUnit;
+  float* const to = shared + warp_id() / conv.units_of_block * columns + warp_id() % conv.units_of_block * kUnit;
+#pragma unroll
+  for (int k = 0; k < kColumnTiles * 2; ++k) {
+#pragma unroll
+    for (int bits = 4; bits < kWarpSize; bits *= 2) stored[k] += shuffle_xor(stored[k], bits);
+  }
+  __syncthreads();  // nobody reads the tile any more
+  if (lane_id() < 4) {
+#pragma unroll
+    for (int k = 0; k < kColumnTiles * 2; ++k) to[Accumulator::column() + k / 2 * 8 + k % 2] = stored[k];
+  }
+  finish_means<kTapsThreads, 8>(conv.means, n, static_cast<int>(blockIdx.x), static_cast<int>(blockIdx.y),
+                                kTapsWarps / conv.units_of_block, shared);
+}
+
 // Load fills the tile: load(conv, tile, n, row, column, channel), the coordinates of its first pixel in the map before
 // padding and its first channel.
 template <int Depth, int Shared, class Load>
@@ -167,16 +193,21 @@ __global__ void __launch_bounds__(kTapsThreads, 3)
 
   const int unit = first_unit + warp_id() % conv.units_of_block;
   const int column = warp_id() / conv.units_of_block * kTileSide;  // of the warp's outputs in the block's
-  if (unit >= conv.units || j0 + column >= conv.g.ow) return;      // whole warps; no barrier follows
+  const bool idle = unit >= conv.units || j0 + column >= conv.g.ow;
+  if (idle && conv.means.slots == 0) return;  // whole warps; no barrier follows
+  float stored[kColumnTiles * 2] = {};
   const int live = (conv.g.o - unit * kUnit + 7) / 8;
   const __half* at[kColumnTiles / Shared];
 #pragma unroll
   for (int q = 0; q < kColumnTiles / Shared; ++q)
     at[q] = tile + column * conv.g.stride_w * conv.pixel_pitch - first_channel +
             conv.first_channel(unit * kColumnTiles + q * Shared);
-  Accumulator sums[kFragments][kColumnTiles];
-  multiply_taps<Depth, Shared>(conv, at, unit, live, sums);
-  finish_taps(conv, sums, n, unit, i0, j0 + column);
+  if (!idle) {
+    Accumulator sums[kFragments][kColumnTiles];
+    multiply_taps<Depth, Shared>(conv, at, unit, live, sums);
+    finish_taps(conv, sums, n, unit, i0, j0 + column, stored);
+  }
+  if (conv.means.slots > 0) finish_means_of_taps(conv, stored, n, reinterpret_cast<float*>(bytes));
 }
 
 // ---- the launcher's part: conv_taps.cu
@@ -194,12 +225,17 @@ void run_taps(const ConvTask& task, Step& step, TapsConv conv, int depth, void (
   const auto weight = taps_weight(task, conv, depth);
   const auto bias = task.bias();
   conv.weight = weight.get(), conv.bias = bias.get();
-  step.run = [=, shape = taps_launch(conv, static_cast<int>(task.io.out.desc.n())), y = task.io.out,
+  LaunchShape shape = taps_launch(conv, static_cast<int>(task.io.out.desc.n()));
+  if (task.op.mean) shape.shared_bytes = std::max(shape.shared_bytes, std::size_t{kTapsThreads * 8 * 4});
+  const MeansOfStep means(task, step, static_cast<int>(shape.grid.x), static_cast<int>(shape.grid.y),
+                          conv.units_of_block * kUnit);
+  step.run = [=, y = task.io.out,
               residual = task.role.residual ? *task.role.residual : Operand{}](const RunArgs& args) {
     TapsConv now = conv;
     (void)weight, (void)bias;  // kept for as long as the step is
     now.y = ChunkMap(y.desc, args.data[y.id], 8);
     if (conv.has_residual) now.residual = AnyMap(residual.desc, args.data[residual.id]);
+    now.means = means.at(args);
     launch(kernel, shape, static_cast<cudaStream_t>(args.stream), now, bind(args));
   };
 }

@@ -144,7 +144,7 @@ Step prepare(const Conv2d& op, const NodeIo& io, ReferenceBackend&) {
   step.run = [op, g, window_bytes, sources, taps, addend_taps, operands = io.in, weight_in = Input(role.weight),
               bias_in = Input(role.bias), gate_in = Input(role.gate), scale_in = Input(role.scale),
               shift_in = Input(role.shift), residual_in = Input(role.residual), addend_in = Input(role.addend),
-              output_gate_in = Input(role.output_gate), out = io.out](const RunArgs& args) {
+              output_gate_in = Input(role.output_gate), out = io.out, mean = io.mean](const RunArgs& args) {
     const View<const float, 4> weight = weight_in(args), bias = bias_in(args), output_gate = output_gate_in(args);
     const View<const float, 4> residual = residual_in(args), addend = addend_in(args);
     const Prologue prologue{op, gate_in(args), scale_in(args), shift_in(args)};
@@ -186,6 +186,7 @@ Step prepare(const Conv2d& op, const NodeIo& io, ReferenceBackend&) {
           }
         }
     }
+    if (op.mean) take_means(args.view<const float>(out), args.view<float>(mean));
   };
   return step;
 }

@@ -47,6 +47,7 @@ struct EveryOp {
     const Value gate_of = op(Concat{}, {image, features}, "together");
     const Value gate = op(GlobalMean{}, {gate_of}, "gate");
     const Value addend = op(Resize{ResizeMode::nearest, {2, 2}}, {features}, "addend");
+    fused.mean = true;
     op(fused, {image, features, gate, addend, weight("fused.weight", Desc::dense({8, 11, 3, 3}))}, "fused");
 
     const InvertedResidual block{.stride = {2, 1},

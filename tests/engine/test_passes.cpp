@@ -2,6 +2,7 @@
 #include <cmath>
 #include <map>
 #include <random>
+#include <set>
 
 #include "engine/program.hpp"
 #include "engine/synthetic.hpp"
@@ -240,7 +241,8 @@ struct Seen {
   std::map<std::string, bool> what = {{"photograph", false}, {"gate", false},        {"norm", false},   {"residual", false},     {"addend", false},
                                       {"shuffle", false},    {"output gate", false}, {"activated gate", false}, {"early", false}, {"enlarged", false}, {"stride", false}, {"channel gate", false}, {"centre", false}, {"turned", false},
                                       {"late residual", false}, {"two residuals", false}, {"result", false}, {"reciprocal", false}, {"crop", false}, {"cropped addend", false}, {"scaled pool", false}, {"chain", false}, {"factor of a chain", false}, {"sum of three", false},
-                                      {"whole block", false}, {"block with residual", false}, {"block of stride 2", false}, {"expand alone", false}, {"project alone", false}};
+                                      {"whole block", false}, {"block with residual", false}, {"block of stride 2", false}, {"expand alone", false}, {"project alone", false},
+                                      {"mean", false}, {"means of a gate", false}};
   void note(const Node& node) {
     const Op& op = node.op;
     if (node.name.ends_with(".early")) what["early"] = true;
@@ -249,12 +251,15 @@ struct Seen {
     const auto meet = [&](const char* name, bool met) { what[name] = what[name] || met; };
     if (const auto* pool = std::get_if<Pool>(&op)) meet("scaled pool", pool->affine);
     if (const auto* chain = std::get_if<PoolChain>(&op)) meet("chain", chain->stages == 4), meet("factor of a chain", node.name.starts_with("factor") || chain->activation.kind != ActivationKind::none);
+    if (std::holds_alternative<ChannelGate>(op)) meet("means of a gate", means.contains(node.in[0].id));
     if (std::holds_alternative<Add>(op)) meet("sum of three", node.in.size() == 3);
     if (const auto* block = std::get_if<InvertedResidual>(&op))
       meet("whole block", block->expand && block->project), meet("block with residual", block->residual), meet("block of stride 2", block->stride == Size2(2)),
           meet("expand alone", !block->project), meet("project alone", !block->expand);
     const auto* conv = std::get_if<Conv2d>(&op);
     if (!conv) return;
+    meet("mean", conv->mean);
+    if (conv->mean) means.insert(node.out[1].id);
     meet("late residual", conv->residual_last), meet("two residuals", conv->addend == Resize{.mode = ResizeMode::nearest, .scale = 1});
     meet("result", !(conv->result == Affine{}) && !conv->reciprocal), meet("reciprocal", conv->reciprocal), meet("crop", conv->crop.h > 0 && conv->crop.w > 0), meet("cropped addend", conv->crop.h > 0 && conv->addend.mode != ResizeMode::none);
     meet("turned", node.name.starts_with("tconv"));
@@ -262,6 +267,7 @@ struct Seen {
     meet("addend", conv->addend.mode != ResizeMode::none), meet("shuffle", conv->shuffle > 1);
     for (const Source& s : conv->sources) meet("photograph", !s.mean.empty()), meet("stride", s.stride != Size2(1)), meet("centre", s.centre);
   }
+  std::set<int> means;  // values, of the graph looked at
   std::string missing() const {
     std::string list;
     for (const auto& [name, met] : what) list += met ? "" : name + " ";
@@ -302,7 +308,13 @@ TEST_CASE("fused graphs compute what unfused ones do", "[engine]") {
     for (const Node& node : in_phases.nodes) seen.note(node);
     CHECK_NOTHROW(validate(in_phases));
     const auto phases = run(in_phases, false, &a);
-    for (const auto& results : {fused, split, phases})
+    const Graph with_means = take_means(fuse(graph, {}), 1);  // of maps of any number of channels
+    seen.means.clear();
+    for (const Node& node : with_means.nodes) seen.note(node);
+    CHECK_NOTHROW(validate(with_means));
+    CHECK(with_means.nodes.size() <= fuse(graph, {}).nodes.size());
+    const auto by_the_way = run(with_means, false, &a);
+    for (const auto& results : {fused, split, phases, by_the_way})
       for (std::size_t o = 0; o < plain.size(); ++o) {
         double largest = 0, error = 0;
         for (std::size_t k = 0; k < plain[o].size(); ++k) {
@@ -500,4 +512,39 @@ TEST_CASE("what stands behind a convolution or a pool is done by it", "[engine]"
   CHECK(std::get<Conv2d>(depth.nodes[0].op).reciprocal);
   g.outputs = {{"depth", g.add(DisparityToDepth{}, {head}, "depth")}, {"disparity", head}};
   CHECK(fuse(g, {}).nodes.size() == 2);  // the disparity is an output too
+}
+
+TEST_CASE("gates and means are told by the convolutions that make the maps", "[engine]") {
+  Graph g;
+  const auto weight = [&](const std::string& name, const Desc& d) {
+    return g.add_constant(name, Constant::of(d, synthetic_parameter(name, d)));
+  };
+  const Value x = g.add_input("x", Desc::nhwc(1, 8, 6, 5));
+  Conv2d depthwise{.padding = 1, .groups = 16};
+  const Value wide = g.add(Conv2d{}, {x, weight("a", Desc::dense({16, 8, 1, 1}))}, "wide");
+  const Value map = g.add(depthwise, {wide, weight("b", Desc::dense({16, 1, 3, 3}))}, "depthwise");
+  const Value narrow = g.add(Conv2d{}, {map, weight("c", Desc::dense({3, 16, 1, 1}))}, "narrow");
+  const ChannelGate op{.activation = {ActivationKind::sigmoid}};
+  const Value gate =
+      g.add(op, {map, narrow, weight("d", Desc::dense({4, 19})), weight("e", Desc::dense({16, 4}))}, "gate");
+  const Value mean = g.add(GlobalMean{}, {map}, "mean");
+  const Value gated = g.add(Multiply{}, {map, gate}, "gated");
+  const Value sum = g.add(Multiply{}, {gated, mean}, "sum");
+  g.outputs = {{"sum", sum}, {"mean", mean}};
+
+  const Graph taken = take_means(g);
+  validate(taken);
+  const auto node = [&](const std::string& name) -> const Node& {
+    return *std::find_if(taken.nodes.begin(), taken.nodes.end(), [&](const Node& n) { return n.name == name; });
+  };
+  REQUIRE(node("depthwise").out.size() == 2);
+  const Value by_the_way = node("depthwise").out[1];
+  CHECK(taken[by_the_way].desc.same_extents(Desc::nhwc(1, 16, 1, 1)));
+  CHECK(node("gate").in[0] == by_the_way);
+  CHECK(node("gate").in[1] == node("narrow").out[0]);  // three channels: nobody adds them up by the way
+  CHECK(node("sum").in[1] == by_the_way);
+  CHECK(taken.outputs[1].value == by_the_way);
+  CHECK(node("wide").out.size() == 1);
+  CHECK(taken.nodes.size() == g.nodes.size() - 1);  // no GlobalMean
+  CHECK(take_means(taken).nodes.size() == taken.nodes.size());
 }

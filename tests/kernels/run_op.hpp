@@ -24,6 +24,7 @@ struct RunOptions {
 struct RunResult {
   Desc desc;
   std::vector<float> values;  // in logical order (N, C, H, W)
+  std::vector<float> means;   // the second output of a Conv2d that has one
   Step step;
 };
 
@@ -146,7 +147,7 @@ RunResult run_op(const Case& c, const std::vector<std::vector<float>>& values, B
   NodeIo io;
   io.name = c.name;
   io.in_place = options.in_place;
-  std::vector<Guarded> tensors;  // the data inputs, then the output
+  std::vector<Guarded> tensors;  // the data inputs, the output, then the second output where there is one
   for (std::size_t k = 0; k < c.in.size(); ++k) {
     Operand operand{static_cast<int>(k), c.in[k], "in" + std::to_string(k), nullptr};
     if (k < data) {
@@ -159,8 +160,13 @@ RunResult run_op(const Case& c, const std::vector<std::vector<float>>& values, B
     }
     io.in.push_back(std::move(operand));
   }
-  tensors.emplace_back(out_desc ? *out_desc : infer(c.op, c.in), options);
+  const std::vector<Desc> outs = infer_outputs(c.op, c.in);
+  tensors.emplace_back(out_desc ? *out_desc : outs[0], options);
   io.out = {static_cast<int>(c.in.size()), tensors.back().desc, c.name, nullptr};
+  if (outs.size() > 1) {
+    tensors.emplace_back(outs[1], options);
+    io.mean = {static_cast<int>(c.in.size()) + 1, tensors.back().desc, c.name + ".mean", nullptr};
+  }
 
   RunResult result;
   result.step = std::visit([&](const auto& op) { return prepare(op, io, backend); }, c.op);
@@ -168,11 +174,11 @@ RunResult run_op(const Case& c, const std::vector<std::vector<float>>& values, B
   std::vector<std::byte> workspace(static_cast<std::size_t>(workspace_bytes + 2 * Guarded::guard_bytes),
                                    Guarded::pattern);
 
-  std::vector<void*> buffers, addresses(c.in.size() + 1, nullptr);
+  std::vector<void*> buffers, addresses(c.in.size() + outs.size(), nullptr);
   for (std::size_t k = 0; k < tensors.size(); ++k) {
     const bool shares = k == data && options.in_place >= 0;
     buffers.push_back(shares ? buffers[static_cast<std::size_t>(options.in_place)] : memory.put(tensors[k].image));
-    addresses[k < data ? k : c.in.size()] = static_cast<std::byte*>(buffers[k]) + tensors[k].begin;
+    addresses[k < data ? k : c.in.size() + k - data] = static_cast<std::byte*>(buffers[k]) + tensors[k].begin;
   }
   auto* workspace_buffer = static_cast<std::byte*>(memory.put(workspace));
   std::vector<std::byte> counters(static_cast<std::size_t>(result.step.counters) * sizeof(unsigned));
@@ -187,14 +193,16 @@ RunResult run_op(const Case& c, const std::vector<std::vector<float>>& values, B
     memory.get(buffers[k], after);
     if (after != tensors[k].image) damaged("into or round its input " + std::to_string(k));
   }
-  Guarded& out = tensors.back();
-  memory.get(buffers.back(), out.image);
-  result.desc = tensors.back().desc;
-  result.values = out.read();
-  if (!out.padding_is_zero()) damaged("something else than zeros into the padding of its output");
-  out.blank();
-  for (std::byte b : out.image)
-    if (b != Guarded::pattern) damaged("outside its output");
+  for (std::size_t k = data; k < tensors.size(); ++k) {
+    Guarded& out = tensors[k];
+    memory.get(buffers[k], out.image);
+    (k == data ? result.values : result.means) = out.read();
+    if (!out.padding_is_zero()) damaged("something else than zeros into the padding of its output");
+    out.blank();
+    for (std::byte b : out.image)
+      if (b != Guarded::pattern) damaged("outside its output");
+  }
+  result.desc = tensors[data].desc;
   memory.get(counter_buffer, counters);
   if (std::any_of(counters.begin(), counters.end(), [](std::byte b) { return b != std::byte{0}; }))
     damaged("counters that it did not reset");

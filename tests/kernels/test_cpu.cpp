@@ -42,6 +42,7 @@ std::vector<Case> cases() {
   list.push_back({"conv2d/cpu_gate_on_input",
                   Conv2d{.padding = 1, .sources = {twice, reflect}, .gate = true},
                   {map(33, 2, 2), map(4, 4, 4), map(37, 1, 1), Desc::dense({24, 37, 3, 3})}});
+  list.push_back({"conv2d/cpu_means", Conv2d{.padding = 1, .mean = true}, {map(9, 11, 7), Desc::dense({13, 9, 3, 3})}});
   list.push_back(
       {"conv2d/cpu_head",
        Conv2d{.padding = 1, .bias = true, .sources = {twice, reflect}, .activation = {ActivationKind::sigmoid}},
@@ -57,7 +58,9 @@ void expect_reference(const Case& c, const RunOptions& options, int threads = 2)
   ReferenceBackend reference;
   CpuBackend cpu(threads);
   const RunResult got = run_case(c, cpu, options);
-  const Difference d = compare(got.values, run_case(c, reference).values);
+  const RunResult wanted = run_case(c, reference);
+  CHECK(compare(got.means, wanted.means).within(tolerance));
+  const Difference d = compare(got.values, wanted.values);
   INFO(c.name << ", " << to_text(c.op) << ", " << got.step.kernel << ": " << to_text(d));
   CHECK(d.within(tolerance));
 }

@@ -66,13 +66,15 @@ inline Step check_reference(const Case& c, Precision precision, const RunOptions
   const bool halves = precision == Precision::fp16;
   const double tolerance = precision == Precision::fp32 ? 1e-5 : 2e-3;
   const auto values = halves ? rounded(values_of(c)) : values_of(c);
-  const std::vector<float> wanted = run_op(c, values, reference).values;
+  const RunResult wanted = run_op(c, values, reference);
   Desc out = infer(c.op, c.in);
   const Case stored = halves ? in_halves(c, out) : c;
   const RunResult got = run_op(stored, values, cuda, options, DeviceMemory(), &out);
-  const Difference d = compare(got.values, wanted);
-  INFO(c.name << ", " << to_text(c.op) << ", " << got.step.kernel << (halves ? ", fp16: " : ": ") << to_text(d));
-  CHECK(d.within(tolerance));
+  for (const auto& [a, b] : {std::pair(got.values, wanted.values), std::pair(got.means, wanted.means)}) {
+    const Difference d = compare(a, b);
+    INFO(c.name << ", " << to_text(c.op) << ", " << got.step.kernel << (halves ? ", fp16: " : ": ") << to_text(d));
+    CHECK(d.within(tolerance));
+  }
   return got.step;
 }
 

@@ -24,10 +24,11 @@ std::vector<Case> table() {
   const auto add = [&](const std::string& name, Conv2d op, std::vector<Desc> sources, int out, Size2 kernel) {
     t.push_back(conv_case("core_" + name, std::move(op), std::move(sources), out, kernel));
   };
-  add("1x1", {.bias = true, .activation = relu}, {map(2, 72, 9, 17)}, 136, 1);
+  add("1x1", {.bias = true, .activation = relu, .mean = true}, {map(2, 72, 9, 17)}, 136, 1);
   add("1x1_gate", {.gate = true}, {map(2, 40, 7, 9)}, 72, 1);
   add("1x1_stride_2", {.stride = 2}, {map(1, 40, 17, 21)}, 24, 1);
-  add("3x3", {.padding = 1, .bias = true, .residual = true, .activation = relu}, {map(1, 40, 17, 19)}, 72, 3);
+  add("3x3", {.padding = 1, .bias = true, .residual = true, .activation = relu, .mean = true}, {map(1, 40, 17, 19)}, 72,
+      3);
   add("3x3_stride_2", {.stride = 2, .padding = 1}, {map(1, 24, 21, 35)}, 40, 3);
   add("3x3_reflect", {.padding = 1, .bias = true, .sources = {reflect}, .activation = elu}, {map(1, 16, 18, 33)}, 16,
       3);
@@ -180,7 +181,7 @@ std::set<std::string> check_plans(const std::vector<Case>& cases, Precision prec
     ReferenceBackend reference;
     CudaBackend cuda(GpuInfo::current(), precision);
     const auto values = halves ? rounded(values_of(c)) : values_of(c);
-    const std::vector<float> wanted = run_op(c, values, reference).values;
+    const RunResult wanted = run_op(c, values, reference);
     Desc out = infer(c.op, c.in);
     const Case stored = halves ? in_halves(c, out) : c;
     std::vector<ConvPlan> plans;
@@ -188,9 +189,11 @@ std::set<std::string> check_plans(const std::vector<Case>& cases, Precision prec
     for (const ConvPlan& plan : some_of(plans, seen, plans.size() / share + 1))
       run(cuda, plan, [&](auto& backend) {
         const RunResult got = run_op(stored, values, backend, {}, DeviceMemory(), &out);
-        const Difference d = compare(got.values, wanted);
-        INFO(c.name << ", " << got.step.kernel << ": " << to_text(d));
-        CHECK(d.within(precision == Precision::fp32 ? 1e-5 : 2e-3));
+        for (const auto& [a, b] : {std::pair(got.values, wanted.values), std::pair(got.means, wanted.means)}) {
+          const Difference d = compare(a, b);
+          INFO(c.name << ", " << got.step.kernel << ": " << to_text(d));
+          CHECK(d.within(precision == Precision::fp32 ? 1e-5 : 2e-3));
+        }
       });
   }
   return seen;
