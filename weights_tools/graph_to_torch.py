@@ -324,7 +324,7 @@ class GraphModule(torch.nn.Module):
         for index, entry in enumerate(self.inputs):
             for key, default in (("mean", [0]), ("std", [1])):
                 values = torch.tensor(entry.get(key, default), dtype=torch.float32)
-                self.register_buffer(f"{key}_{index}", values.view(1, -1, 1, 1))
+                self.register_buffer(f"{key}_{index}", values.view(1, -1, 1, 1), persistent=False)
         self.output_names = [output["name"] for output in graph["outputs"]]
         self.output_values = [output["value"] for output in graph["outputs"]]
         self.nodes = torch.nn.ModuleList(
