@@ -126,6 +126,7 @@ def conv2d(
     residual=False, addend={}, output_gate=False, shuffle=1, activation="none",
     residual_last=False, result={}, reciprocal=False, crop=0,
     low_products=False,  # how the sum is made, not what it is
+    mean=False,
 ):
     (*data,) = x
     output_factor = data.pop() if output_gate else None
@@ -152,7 +153,8 @@ def conv2d(
     y = y if residual_last else activate(y, activation)
     y = y * result.get("scale", 1) + result.get("shift", 0) if result else y
     y = 1 / y if reciprocal else y
-    return y[:, :, : y.shape[2] - pair(crop)[0], : y.shape[3] - pair(crop)[1]]
+    y = y[:, :, : y.shape[2] - pair(crop)[0], : y.shape[3] - pair(crop)[1]]
+    return (y, y.mean((2, 3), keepdim=True)) if mean else y
 
 
 def inverted_residual(
@@ -294,7 +296,7 @@ class NodeModule(torch.nn.Module):
                     raise GraphError(f"node '{node['name']}': the weights have no '{node[role]}'")
                 tensor = torch.from_numpy(np.array(weights[node[role]], np.float32))
             self.register_buffer(role, tensor)
-        self.source, self.name = (node["in"], node["out"][0]), node["name"]
+        self.sources, self.results, self.name = node["in"], node["out"], node["name"]
 
     def forward(self, *x):
         return self.formula(self, x, **self.fields)
@@ -348,11 +350,11 @@ class GraphModule(torch.nn.Module):
             mean, std = getattr(self, f"mean_{index}"), getattr(self, f"std_{index}")
             values[entry["name"]] = normalise(image, mean, std).to(self.dtype()) if picture else image
         for node, finished in zip(self.nodes, self.finished):
-            sources, result = node.source
             try:
-                values[result] = node(*[values[name] for name in sources])
+                made = node(*[values[name] for name in node.sources])
             except (KeyError, TypeError, RuntimeError) as error:
                 raise GraphError(f"node '{node.name}': {error}") from error
+            values.update(zip(node.results, made if isinstance(made, tuple) else (made,)))
             for name in finished:
                 del values[name]
         return tuple(values[name] for name in self.output_values)

@@ -360,6 +360,12 @@ class Graphs(unittest.TestCase):
             with self.assertRaisesRegex(graph_to_torch.GraphError, "node 'n'.*" + words):
                 run([{"name": "n", "in": ["a"], "out": ["y"], **node}], [numbers("x", 1, 1, 2, 2)])
 
+    def test_a_convolutions_mean_is_its_second_output(self):
+        node = {"op": "Conv2d", "name": "n", "in": ["a"], "out": ["y", "m"], "weight": "w", "padding": 1, "mean": True}
+        y, m = run([node], [numbers("x", 2, 3, 4, 5)], {"w": numbers("w", 6, 3, 3, 3)}, ["y", "m"])
+        self.assertEqual(m.shape, (2, 6, 1, 1))
+        np.testing.assert_allclose(m[:, :, 0, 0], y.mean((2, 3)), rtol=1e-5, atol=1e-6)
+
     def test_every_op_and_field_of_the_engine(self):
         with open(os.path.join(ROOT, "engine", "ops.hpp"), encoding="utf-8") as file:
             text = file.read()

@@ -6,6 +6,8 @@
 #include "fathom/error.hpp"
 #include "kernels/libraries/conv_library.hpp"
 
+extern "C" int cudaStreamSynchronize(void* stream);  // the emulator's, of the program that opens this
+
 namespace {
 
 using namespace fathom;
@@ -51,7 +53,11 @@ class StandIn final : public ConvLibraries {
  public:
   std::vector<LibraryKernel> kernels(const LibraryConv& problem, int) override {
     LibraryKernel kernel{.name = "stand-in: loops", .workspace_bytes = 1000, .run = {}};
-    kernel.run = [problem](const LibraryData& data, void*) { run(problem, data); };
+    kernel.run = [problem](const LibraryData& data, void* stream) {
+      (void)cudaStreamSynchronize(nullptr);  // copies may still be on their way
+      (void)cudaStreamSynchronize(stream);
+      run(problem, data);
+    };
     return {kernel};
   }
   std::string version() const override { return "stand-in"; }
