@@ -54,8 +54,8 @@ FATHOM_CLONES void pool_row(PoolKind kind, const float* x, std::int64_t x_row, s
 }
 
 // y = factor x + shift, by channel
-FATHOM_CLONES void scale_row(const float* factor, const float* shift, float* y, std::int64_t y_pixel, std::int64_t count,
-                             std::int64_t c) {
+FATHOM_CLONES void scale_row(const float* factor, const float* shift, float* y, std::int64_t y_pixel,
+                             std::int64_t count, std::int64_t c) {
   for (std::int64_t j = 0; j < count; ++j, y += y_pixel)
     for (std::int64_t q = 0; q < c; ++q) y[q] = factor[q] * y[q] + (shift ? shift[q] : 0);
 }
@@ -121,41 +121,46 @@ Step prepare(const Pool& op, const NodeIo& io, CpuBackend& backend) {
   return step;
 }
 
-// Stage by stage, each from one half of the workspace to the other; y holds the sum.
+// Some channels at a time, so that the maps between are small and near: stage by stage, each from one half of the
+// workspace to the other; y holds the sum.
 Step prepare(const PoolChain& op, const NodeIo& io, CpuBackend& backend) {
   expect_channels_last(io.out.desc, io.out.name);
   Step step = describe(op, io);
   step.kernel = "vector loops, stage by stage";
-  const Desc dense = Desc::nhwc(io.out.desc.n(), io.out.desc.c(), io.out.desc.h(), io.out.desc.w());
-  step.workspace_bytes = 2 * dense.elements() * 4;
+  constexpr std::int64_t most = 128;
+  const std::int64_t c = io.out.desc.c(), h = io.out.desc.h(), w = io.out.desc.w(), slab = std::min(c, most);
+  step.workspace_bytes = 2 * h * w * slab * 4;
   const int reach = op.kernel / 2;
-  step.run = [in = Input(io.in[0], backend), out = io.out, dense, op, weight = as_it_is(backend, io.in[1]),
-              threads = backend.threads(), rows = windows(dense.h(), dense.h(), op.kernel, 1, reach, reach, false),
-              columns = windows(dense.w(), dense.w(), op.kernel, 1, reach, reach, false)](const RunArgs& args) {
+  step.run = [in = Input(io.in[0], backend), out = io.out, c, h, w, slab, op, weight = as_it_is(backend, io.in[1]),
+              threads = backend.threads(), rows = windows(h, h, op.kernel, 1, reach, reach, false),
+              columns = windows(w, w, op.kernel, 1, reach, reach, false)](const RunArgs& args) {
+    const View<const float, 4> x = in.view(args);
     const View<float, 4> y = args.view<float>(out);
-    const std::int64_t h = dense.h(), w = dense.w(), c = dense.c();
-    const auto for_rows = [&](auto f) {
-      parallel_for(threads, dense.n() * h, [&](std::int64_t row, int) { f(row / h, row % h); });
-    };
-    View<const float, 4> t = in.view(args);
-    for (int k = 0; k <= op.stages; ++k) {
-      const View<float, 4> next = fathom::view<float>(dense, args.workspace + (k % 2 ? dense.elements() * 4 : 0));
-      for_rows([&](std::int64_t n, std::int64_t i) {
-        float* const sum = &y(n, 0, i, 0);
-        if (k == 0) {
-          for (std::int64_t j = 0; j < w; ++j) std::copy_n(&t(n, 0, i, j), c, &y(n, 0, i, j));
-          return;
-        }
-        float* const to = &next(n, 0, i, 0);
-        pool_row(PoolKind::max, &t(n, 0, 0, 0), t.stride[2], t.stride[3], rows[static_cast<std::size_t>(i)],
-                 columns.data(), w, to, c, c);
-        scale_row(weight.get() + k * c, nullptr, to, c, w, c);
-        add_to_row(to, c, sum, y.stride[3], w, c);
-        if (k < op.stages) return;
-        scale_row(weight.get(), nullptr, sum, y.stride[3], w, c);
-        activate_row(op.activation, sum, y.stride[3], w, c);
-      });
-      if (k > 0) t = fathom::view<const float>(dense, next.data);
+    float* const halves[] = {reinterpret_cast<float*>(args.workspace),
+                             reinterpret_cast<float*>(args.workspace) + h * w * slab};
+    for (std::int64_t part = 0, parts = (c + slab - 1) / slab; part < y.extent[0] * parts; ++part) {
+      const std::int64_t n = part / parts, first = part % parts * slab, count = std::min(slab, c - first);
+      const float* from = &x(n, first, 0, 0);
+      std::int64_t from_row = x.stride[2], from_pixel = x.stride[3];
+      for (int k = 0; k <= op.stages; ++k) {
+        parallel_for(threads, h, [&](std::int64_t i, int) {
+          float* const sum = &y(n, first, i, 0);
+          if (k == 0) {
+            for (std::int64_t j = 0; j < w; ++j)
+              std::copy_n(from + i * from_row + j * from_pixel, count, sum + j * y.stride[3]);
+            return;
+          }
+          float* const to = halves[k % 2] + i * w * slab;
+          pool_row(PoolKind::max, from, from_row, from_pixel, rows[static_cast<std::size_t>(i)], columns.data(), w, to,
+                   slab, count);
+          scale_row(weight.get() + k * c + first, nullptr, to, slab, w, count);
+          add_to_row(to, slab, sum, y.stride[3], w, count);
+          if (k < op.stages) return;
+          scale_row(weight.get() + first, nullptr, sum, y.stride[3], w, count);
+          activate_row(op.activation, sum, y.stride[3], w, count);
+        });
+        if (k > 0) from = halves[k % 2], from_row = w * slab, from_pixel = slab;
+      }
     }
   };
   return step;
@@ -197,7 +202,8 @@ Step prepare(const Linear& op, const NodeIo& io, CpuBackend& backend) {
   Step step = describe(op, io);
   step.kernel = "dot products";
   step.run = [in = Input(io.in[0], backend), out = io.out, act = op.activation, weight = as_it_is(backend, io.in[1]),
-              bias = op.bias ? as_it_is(backend, io.in[2]) : nullptr, threads = backend.threads()](const RunArgs& args) {
+              bias = op.bias ? as_it_is(backend, io.in[2]) : nullptr,
+              threads = backend.threads()](const RunArgs& args) {
     const View<const float, 4> x = in.view(args);
     const View<float, 4> y = args.view<float>(out);
     const std::int64_t c = x.extent[1], outputs = y.extent[1];
