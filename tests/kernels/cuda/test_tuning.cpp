@@ -24,21 +24,41 @@ TimedChoice never() {
   return {};
 }
 
+// A case as a precision stores it, to be held against the reference.
+struct HeldCase {
+  std::string name;
+  bool halves;
+  std::vector<std::vector<float>> values;
+  std::vector<float> wanted;
+  Desc out;
+  Case stored;
+
+  HeldCase(const Case& c, Precision precision)
+      : name(c.name),
+        halves(precision == Precision::fp16),
+        values(halves ? rounded(values_of(c)) : values_of(c)),
+        out(infer(c.op, c.in)),
+        stored(halves ? in_halves(c, out) : c) {
+    ReferenceBackend reference;
+    wanted = run_op(c, values, reference).values;
+  }
+  // Run by a backend: the name of its kernel.
+  template <class B>
+  std::string kernel(B& backend) const {
+    const RunResult got = run_op(stored, values, backend, {}, DeviceMemory(), &out);
+    INFO(name << ", " << got.step.kernel);
+    CHECK(compare(got.values, wanted).within(halves ? 2e-3 : 1e-5));
+    return got.step.kernel;
+  }
+};
+
 // The kernel that a case is run by with such a file, its results held against the reference.
 std::string kernel_by(const Case& c, Precision precision, const std::string& path, std::string* warning = nullptr) {
   const auto tuning = std::make_shared<Tuning>(path, "this GPU");
   CudaBackend cuda(GpuInfo::current(), precision, Constants::packed, tuning);
-  const bool halves = precision == Precision::fp16;
-  ReferenceBackend reference;
-  const auto values = halves ? rounded(values_of(c)) : values_of(c);
-  const std::vector<float> wanted = run_op(c, values, reference).values;
-  Desc out = infer(c.op, c.in);
-  const Case stored = halves ? in_halves(c, out) : c;
-  const RunResult got = run_op(stored, values, cuda, {}, DeviceMemory(), &out);
-  INFO(c.name << ", " << got.step.kernel);
-  CHECK(compare(got.values, wanted).within(halves ? 2e-3 : 1e-5));
+  const std::string kernel = HeldCase(c, precision).kernel(cuda);
   if (warning) *warning = tuning->warning();
-  return got.step.kernel;
+  return kernel;
 }
 
 // Prepares by one of the library's kernels.
@@ -78,20 +98,12 @@ std::vector<Case> library_table() {
 
 // A case by every kernel that the library has for it, held against the reference: their names.
 std::vector<std::string> kernels_by_library(const Case& c, Precision precision) {
-  const bool halves = precision == Precision::fp16;
-  ReferenceBackend reference;
-  const auto values = halves ? rounded(values_of(c)) : values_of(c);
-  const std::vector<float> wanted = run_op(c, values, reference).values;
-  Desc out = infer(c.op, c.in);
-  const Case stored = halves ? in_halves(c, out) : c;
+  const HeldCase held(c, precision);
   CudaBackend cuda(GpuInfo::current(), precision);
   std::vector<std::string> names;
   for (ByLibrary backend{cuda};; ++backend.which) {
     try {
-      const RunResult got = run_op(stored, values, backend, {}, DeviceMemory(), &out);
-      INFO(c.name << ", " << got.step.kernel);
-      CHECK(compare(got.values, wanted).within(halves ? 2e-3 : 1e-5));
-      names.push_back(got.step.kernel);
+      names.push_back(held.kernel(backend));
     } catch (const Error& e) {
       if (e.kind() != ErrorKind::unsupported) throw;
       return names;
