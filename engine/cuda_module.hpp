@@ -11,6 +11,7 @@
 #include <string>
 
 #include "engine/backend.hpp"
+#include "engine/module_abi.hpp"
 #include "fathom/device.hpp"
 
 namespace fathom {
@@ -30,18 +31,11 @@ struct CudaModule {
 // Throws Error{device} that says in one sentence why there is no GPU.
 std::unique_ptr<Backend> open_cuda_backend(const CudaRequest& request);
 
-// Version, compiler, C++ library, and the sizes of what passes between engine and module.
 inline std::string cuda_module_abi(const char* version) {
-  std::string text = std::string("Fathom ") + version + ", " + __VERSION__ + ", C++ " + std::to_string(__cplusplus);
-#ifdef _GLIBCXX_USE_CXX11_ABI
-  text += ", strings " + std::to_string(_GLIBCXX_USE_CXX11_ABI);
-#endif
-  for (const std::size_t size :
-       {sizeof(Backend), sizeof(Queue), sizeof(Recorder), sizeof(Fusions), sizeof(StorageRules), sizeof(Op),
-        sizeof(Graph), sizeof(Node), sizeof(ValueInfo), sizeof(Output), sizeof(Constant), sizeof(NodeIo),
-        sizeof(Operand), sizeof(Step), sizeof(RunArgs), sizeof(CudaRequest), sizeof(CudaModule)})
-    text += ' ', text += std::to_string(size);
-  return text;
+  return module_abi(
+      version, {sizeof(Backend), sizeof(Queue), sizeof(Recorder), sizeof(Fusions), sizeof(StorageRules), sizeof(Op),
+                sizeof(Graph), sizeof(Node), sizeof(ValueInfo), sizeof(Output), sizeof(Constant), sizeof(NodeIo),
+                sizeof(Operand), sizeof(Step), sizeof(RunArgs), sizeof(CudaRequest), sizeof(CudaModule)});
 }
 
 }  // namespace fathom

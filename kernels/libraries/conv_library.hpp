@@ -10,6 +10,8 @@
 #include <string>
 #include <vector>
 
+#include "engine/module_abi.hpp"
+
 namespace fathom {
 
 // y = act(conv(pad with zeros(x), w) + b + residual). Maps are channels-last (n, c, h, w) with channels side by side
@@ -57,14 +59,7 @@ struct LibraryModule {
 };
 
 inline std::string library_module_abi(const char* version) {
-  std::string text = std::string("Fathom ") + version + ", " + __VERSION__ + ", C++ " + std::to_string(__cplusplus);
-#ifdef _GLIBCXX_USE_CXX11_ABI
-  text += ", strings " + std::to_string(_GLIBCXX_USE_CXX11_ABI);
-#endif
-  for (const std::size_t size :
-       {sizeof(LibraryConv), sizeof(LibraryData), sizeof(LibraryKernel), sizeof(ConvLibraries)})
-    text += ' ', text += std::to_string(size);
-  return text;
+  return module_abi(version, {sizeof(LibraryConv), sizeof(LibraryData), sizeof(LibraryKernel), sizeof(ConvLibraries)});
 }
 
 }  // namespace fathom
