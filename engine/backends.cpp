@@ -72,6 +72,7 @@ class Cpu final : public HostBackend {
             .result = false,
             .crop = false,
             .sums = false,
+            .stems = false,
             .blocks = false,
             .split = false};
   }

@@ -240,6 +240,13 @@ Desc Pool::infer(Descs in) const {
                   windows(x.w(), kernel.w, padding.left, padding.right, stride.w, 1, ceil_mode));
 }
 
+Desc ConvPool::infer(Descs in) const {
+  if (pool.kind != PoolKind::max || pool.affine || pool.activation.kind != ActivationKind::none)
+    disagree("the pool of a ConvPool takes the largest of each window, and nothing follows it");
+  const Desc map = conv().infer(in);
+  return pool.infer({&map, 1});
+}
+
 Desc PoolChain::infer(Descs in) const {
   expect_inputs(in, 2), expect_map(in[0]);
   if ((kernel != 3 && kernel != 5) || stages < 1 || stages > 4) disagree("a chain has windows of 3 or 5 and one to four stages");
@@ -377,6 +384,7 @@ std::vector<const char*> parameter_names(const Op& op) {
   if (const auto* o = std::get_if<ConvTranspose2d>(&op)) return weight_and(o->bias);
   if (const auto* o = std::get_if<Linear>(&op)) return weight_and(o->bias);
   if (const auto* o = std::get_if<Pool>(&op)) return o->affine ? weight_and(true) : std::vector<const char*>{};
+  if (std::holds_alternative<ConvPool>(op)) return weight_and(true);
   if (std::holds_alternative<PoolChain>(op)) return {"weight"};
   if (std::holds_alternative<BatchNorm>(op)) return {"weight", "bias", "running_mean", "running_var"};
   return {};
@@ -397,6 +405,7 @@ double multiply_adds(const Op& op, Descs in, const Desc& out) {
     return static_cast<double>(in[0].n() * in[0].h() * in[0].w()) * weights(role.expand_weight) +
            static_cast<double>(out.n() * out.h() * out.w()) * (weights(&role.weight) + weights(role.project_weight));
   }
+  if (const auto* o = std::get_if<ConvPool>(&op)) return multiply_adds(o->conv(), in, o->conv().infer(in));
   if (const auto* o = std::get_if<ChannelGate>(&op))
     return static_cast<double>(out.n() * (in[o->maps(in.size())].elements() + in[o->maps(in.size()) + 1 + o->bias].elements()));
   if (std::holds_alternative<ConvTranspose2d>(op))

@@ -303,6 +303,30 @@ struct Pool {
   bool operator==(const Pool&) const = default;
 };
 
+// A network's first convolution and the pooling behind it (ResNet, DenseNet, SqueezeNet):
+//   y = pool(act(conv(pad(x), w) + b)), x = concat(source_k...)
+//   data: one x per source; parameters: weight (O, C, kh, kw), bias (O)
+// The map between, the largest of such a network, need not be stored.
+struct ConvPool {
+  Size2 stride;  // of the convolution, as the padding
+  Padding padding;
+  std::vector<Source> sources = {Source{}};
+  Activation activation;
+  Pool pool;  // of maxima, without a norm or an activation
+
+  static constexpr const char* name = "ConvPool";
+  template <class Self, class F>
+  static void fields(Self& self, F&& f) {
+    f("stride", self.stride), f("padding", self.padding), f("sources", self.sources), f("activation", self.activation);
+    f("pool", self.pool);
+  }
+  Conv2d conv() const {
+    return {.stride = stride, .padding = padding, .bias = true, .sources = sources, .activation = activation};
+  }
+  Desc infer(Descs in) const;
+  bool operator==(const ConvPool&) const = default;
+};
+
 // Chained residual pooling (RefineNet), each stage's product being one factor a channel:
 //   y = act(w[0] (t_0 + t_1 + ... )), t_0 = x, t_k = w[k] times the largest of t_(k-1) in the window round each pixel
 //   parameters: weight (stages + 1, C)
@@ -473,7 +497,7 @@ struct DisparityToDepth {
   bool operator==(const DisparityToDepth&) const = default;
 };
 
-using Op = std::variant<Conv2d, InvertedResidual, ConvTranspose2d, Linear, ChannelGate, BatchNorm, Activation, Pool, PoolChain, GlobalMean,
+using Op = std::variant<Conv2d, InvertedResidual, ConvTranspose2d, Linear, ChannelGate, BatchNorm, Activation, Pool, ConvPool, PoolChain, GlobalMean,
                         Add, Multiply, Affine, Concat, Resize, PixelShuffle, Pad, Slice, Reshape, BoxFilter, GuidedFilter, Preprocess,
                         DisparityToDepth>;
 

@@ -108,6 +108,12 @@ Buffer& Buffer::operator=(Buffer&& other) noexcept {
 
 Buffer::~Buffer() { std::free(data_); }
 
+Desc in_halves(const Desc& map) {
+  if (map.c() == 1 || map.h() * map.w() == 1) return map;
+  const std::int64_t pixel = map.c() < 8 ? map.c() : (map.c() + 7) / 8 * 8;
+  return {DType::f16, 4, map.extent, {pixel * map.h() * map.w(), 1, pixel * map.w(), pixel}};
+}
+
 float half_to_float(std::uint16_t bits) {
   const std::uint32_t sign = std::uint32_t(bits & 0x8000u) << 16;
   const std::uint32_t exponent = (bits >> 10) & 31u, fraction = bits & 0x3ffu;

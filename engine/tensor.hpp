@@ -80,6 +80,10 @@ View<T, R> view(const Desc& desc, const void* data) {
   return v;
 }
 
+// How a GPU stores a map in fp16: in halves, those of 8 channels and more with each pixel padded to a multiple of 8;
+// one-channel maps (depth, disparity, guides), means and gates stay float32.
+Desc in_halves(const Desc& map);
+
 // Bytes of host memory, aligned to 64, owned; throws Error{memory} when there are none.
 class Buffer {
  public:

@@ -220,6 +220,11 @@ def pooled(y, kind, kernel, stride, padding, ceil_mode, count_include_pad):
     return F.avg_pool2d(y, pair(kernel), pair(stride), symmetric(padding), ceil_mode, count_include_pad)
 
 
+def conv_pool(p, x, stride=1, padding=0, sources=({},), activation="none", pool={}):
+    y = conv2d(p, x, stride=stride, padding=padding, sources=sources, activation=activation)
+    return pooled(y, **{"kind": "max", "kernel": 1, "stride": 1, "padding": 0, "ceil_mode": False, "count_include_pad": True, **pool})
+
+
 def pool_chain(p, x, kernel=5, stages=4, activation="none"):
     t = total = x[0]
     for factor in p.weight[1 : stages + 1]:
@@ -253,6 +258,7 @@ OPS = {
     "BatchNorm": batch_norm,
     "Activation": activation_op,
     "Pool": pool,
+    "ConvPool": conv_pool,
     "PoolChain": pool_chain,
     "GlobalMean": lambda p, x: x[0].mean((2, 3), keepdim=True),
     "Add": lambda p, x, activation="none": activate(sum(x[1:], x[0]), activation),

@@ -45,8 +45,11 @@ class Cuda final : public Backend {
     return gpu.name + ", " + text_of(backend_.precision()) +
            (device_ < 0 ? gpu.present ? ", planned only" : ", assumed and planned only" : "");
   }
-  // The kernel of inverted residual blocks is for halves.
-  Fusions fusions() const override { return {.blocks = backend_.precision() == Precision::fp16}; }
+  // The kernels of pooled convolutions and of inverted residual blocks are for halves.
+  Fusions fusions() const override {
+    const bool halves = backend_.precision() == Precision::fp16;
+    return {.stems = halves, .blocks = halves};
+  }
   StorageRules rules() const override { return cuda_storage_rules(); }
   Graph choose_types(Graph graph) const override {
     return backend_.precision() == Precision::fp16 ? store_halves(std::move(graph)) : graph;

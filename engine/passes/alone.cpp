@@ -8,7 +8,7 @@ namespace {
 bool moves_elements(const Op& op) {
   return std::visit(
       []<class O>(const O&) {
-        return !(std::is_same_v<O, Conv2d> || std::is_same_v<O, InvertedResidual> ||
+        return !(std::is_same_v<O, Conv2d> || std::is_same_v<O, ConvPool> || std::is_same_v<O, InvertedResidual> ||
                  std::is_same_v<O, ConvTranspose2d> || std::is_same_v<O, Linear> || std::is_same_v<O, ChannelGate> ||
                  std::is_same_v<O, GlobalMean> || std::is_same_v<O, PoolChain> || std::is_same_v<O, BoxFilter> ||
                  std::is_same_v<O, GuidedFilter>);
@@ -35,7 +35,9 @@ std::string why_alone(const Graph& graph, const Node& node) {
 
   if (std::holds_alternative<Reshape>(op)) return "the order that the caller wants";
   if (std::holds_alternative<Resize>(op) && is_output) return "the output's own enlargement";
-  if (std::holds_alternative<Pool>(op)) return "windows, which the end of no convolution takes on";
+  if (std::holds_alternative<Pool>(op))
+    return is_of_a_conv(x) ? "windows, which only the end of a first convolution takes on"
+                           : "what it reads has " + count_of(structure.reader[static_cast<std::size_t>(x.id)].size());
   if (std::holds_alternative<Add>(op))
     return std::any_of(node.in.begin(), node.in.end(), is_of_a_conv) ? "the convolution before it takes on no sum"
                                                                      : "each of its terms has other readers";

@@ -82,6 +82,7 @@ Graph fuse(Graph graph, const Fusions& fusions) {
   if (fusions.sums) graph = merge_sums(std::move(graph));
   if (fusions.gather && fusions.addend) graph = gather_sources(std::move(graph));  // what was kept for a sum alone
   if (fusions.phases) graph = split_enlarged(std::move(graph));
+  if (fusions.stems) graph = merge_conv_pools(std::move(graph));
   if (fusions.blocks) graph = merge_inverted_residuals(std::move(graph));
   if (fusions.split) graph = split_sources(std::move(graph));
   if (fusions.channel_gate) graph = merge_channel_gates(std::move(graph));

@@ -29,6 +29,7 @@ struct Fusions {
   bool crop = true;           // the last rows and columns are not made
   bool sums = true;           // sums of more than two maps
   bool chains = true;         // chained residual pooling as one PoolChain
+  bool stems = true;          // a first convolution and the pooling behind it as one ConvPool
   bool blocks = true;         // depthwise convolutions and the 1x1 ones round them as one InvertedResidual
   bool split = true;          // sums of few channels begun early, so that the maps they come from can go
 };
@@ -71,6 +72,9 @@ Graph split_enlarged(Graph graph, const Rates& rates = {});
 // 6b. 1x1 -> depthwise -> 1x1, or two of these, as one InvertedResidual, where what is computed twice at the borders of
 // its tiles, and a GPU that few tiles leave idle, cost less than the maps between and their launches.
 Graph merge_inverted_residuals(Graph graph, const Rates& rates = {});
+// 5b. A first convolution and the pooling of maxima behind it as one ConvPool, where nothing else reads the map between and
+// what tiles compute twice at their borders costs less than to store that map, to read it and to launch once more.
+Graph merge_conv_pools(Graph graph, const Rates& rates = {});
 // Not done, by the convolution core's own cost model (kernels/cuda/conv_core_plan.cpp; H200, fp16, HR-Depth): a 1x1
 // convolution composed into the 3x3 one after it (+5, -4 and +10 % of the time at batch 1, +11, -2 and +12 % at 32:
 // less is moved, for 1.4 to 1.6 times the products), and one moved below an upsample beside other sources (+7 to +15 %
@@ -97,8 +101,7 @@ Graph select_outputs(Graph graph, const std::vector<std::string>& names);
 // that are used twice get a Reshape that copies them out.
 Graph finish_outputs(Graph graph);
 
-// Types and padding of a GPU's fp16: maps are halves, those of 8 channels and more with each pixel padded to a multiple
-// of 8; one-channel maps (depth, disparity, guides), means and gates, and outputs stay float32.
+// Types and padding of a GPU's fp16, as in_halves has them; outputs stay float32.
 Graph store_halves(Graph graph);
 
 // All passes that a backend can use, in order.

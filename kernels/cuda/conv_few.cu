@@ -1,32 +1,13 @@
-// Conv2d over at most 8 input channels, photographs first of all, in halves on tensor cores (conv_taps.cuh). The
-// sources, of any type and size, are made into halves once per tile; a pixel takes 4 or 8 of them there.
-#include "conv_few.cuh"
-
-#include "conv_taps.cuh"
+// Conv2d over at most 8 input channels, photographs first of all, in halves on tensor cores.
+#include "conv_few_taps.cuh"
 
 namespace fathom::gpu {
 
 namespace {
 
-struct LoadSources {
-  FewSources sources;
-  Divisor width;  // of the tile
-
-  __device__ void operator()(const TapsConv& conv, __half* tile, int n, int row, int column, int) const {
-    for (int pixel = static_cast<int>(threadIdx.x); pixel < conv.rows * conv.columns; pixel += kTapsThreads) {
-      const int r = width.quotient(pixel);
-      __half* const to = tile + pixel * conv.pixel_pitch;
-      for (int c = 0; c < conv.pixel_pitch; c += 4) store_vec(to + c, Vec<__half, 4>{});
-      sources.load(to, n, row + r, column + pixel - r * width.divisor);
-    }
-  }
-};
-
-int depth_of(const ConvGeometry& g) { return g.c <= 4 ? 4 : 8; }
-
 TapsConv few_conv(const ConvTask& task) {
-  const int units = (task.geometry.o + kUnit - 1) / kUnit, depth = depth_of(task.geometry);
-  return taps_conv(task, depth, units >= 4 ? 4 : units >= 2 ? 2 : 1, depth);
+  const int depth = taps_depth(task.geometry);
+  return taps_conv(task, depth, taps_units(task.geometry), depth);
 }
 
 template <int Depth>
@@ -49,7 +30,7 @@ std::string fits_few_mma(const ConvTask& task) {
 }
 
 void build_few_mma(const ConvTask& task, Step& step) {
-  depth_of(task.geometry) == 4 ? build<4>(task, step) : build<8>(task, step);
+  taps_depth(task.geometry) == 4 ? build<4>(task, step) : build<8>(task, step);
 }
 
 }  // namespace fathom::gpu

@@ -16,7 +16,7 @@
 #include "conv_core.cuh"
 #include "divisor.cuh"
 #include "kernels.hpp"
-#include "kernels/as_convolutions.hpp"
+#include "kernels/in_parts.hpp"
 
 namespace fathom {
 
@@ -454,24 +454,12 @@ std::shared_ptr<const void> packed_chunks(const InvertedResidual& op, const Node
   });
 }
 
-// As the pass store_halves would have them.
-Step in_convolutions(const InvertedResidual& op, const NodeIo& io, CudaBackend& backend) {
-  const bool halves = io.in[0].desc.dtype == DType::f16 || io.out.desc.dtype == DType::f16;
-  return as_convolutions(op, io, backend, [=](const Desc& map) {
-    Desc d = map;
-    if (!halves || d.c() == 1 || d.h() * d.w() == 1) return d;
-    const std::int64_t pixel = d.c() < 8 ? d.c() : (d.c() + 7) / 8 * 8;
-    d.dtype = DType::f16, d.stride = {pixel * d.h() * d.w(), 1, pixel * d.w(), pixel};
-    return d;
-  });
-}
-
 }  // namespace
 
 Step prepare(const InvertedResidual& op, const NodeIo& io, CudaBackend& backend) {
   const InvertedPlan plan = plan_of(op, io, backend);
   if (!plan.refused.empty()) {
-    Step step = in_convolutions(op, io, backend);
+    Step step = in_parts(op, io, backend, map_between(io));
     step.refused.push_back("inverted residual: " + plan.refused);
     return step;
   }

@@ -21,6 +21,7 @@ Step prepare(const ChannelGate& op, const NodeIo& io, CudaBackend& backend);
 Step prepare(const BatchNorm& op, const NodeIo& io, CudaBackend& backend);
 Step prepare(const Activation& op, const NodeIo& io, CudaBackend& backend);
 Step prepare(const Pool& op, const NodeIo& io, CudaBackend& backend);
+Step prepare(const ConvPool& op, const NodeIo& io, CudaBackend& backend);
 Step prepare(const PoolChain& op, const NodeIo& io, CudaBackend& backend);
 Step prepare(const GlobalMean& op, const NodeIo& io, CudaBackend& backend);
 Step prepare(const Add& op, const NodeIo& io, CudaBackend& backend);
@@ -42,6 +43,12 @@ std::vector<std::string> conv_choices();
 
 // The same by NVIDIA's libraries, the likeliest first; none where they are not, or the problem is none of theirs.
 std::vector<Step> library_steps(const Conv2d& op, const NodeIo& io, CudaBackend& backend);
+
+// How a map between is stored where an op is run in parts (kernels/in_parts.hpp): in halves, if the op's own maps are.
+inline auto map_between(const NodeIo& io) {
+  const bool halves = io.in[0].desc.dtype == DType::f16 || io.out.desc.dtype == DType::f16;
+  return [=](const Desc& map) { return halves ? in_halves(map) : map; };
+}
 
 // What the kernels above can do with memory.
 StorageRules cuda_storage_rules();

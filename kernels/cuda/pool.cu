@@ -13,7 +13,7 @@ namespace gpu {
 template <int Width>
 __device__ inline void raise(Vec<float, Width>& v, const Vec<float, Width>& x) {
 #pragma unroll
-  for (int i = 0; i < Width; ++i) v[i] = x[i] > v[i] || x[i] != x[i] ? x[i] : v[i];
+  for (int i = 0; i < Width; ++i) v[i] = larger(v[i], x[i]);
 }
 
 template <int Width>

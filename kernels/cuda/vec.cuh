@@ -137,7 +137,9 @@ __device__ inline float2 unpack_halves(unsigned pair) {
           to_float(__ushort_as_half(static_cast<unsigned short>(pair >> 16)))};
 }
 
-// The larger of both halves of such registers; a NaN stays.
+// The larger one; a NaN stays.
+__device__ inline float larger(float a, float b) { return b > a || b != b ? b : a; }
+// The larger of both halves of such registers.
 __device__ inline unsigned larger_halves(unsigned a, unsigned b) {
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800
   __half2 x, y;
@@ -147,7 +149,6 @@ __device__ inline unsigned larger_halves(unsigned a, unsigned b) {
   return a;
 #else
   const float2 x = unpack_halves(a), y = unpack_halves(b);
-  const auto larger = [](float u, float v) { return v > u || v != v ? v : u; };
   return pack_halves(larger(x.x, y.x), larger(x.y, y.y));
 #endif
 }

@@ -1,12 +1,12 @@
 // y = act(project(depth_activation(depthwise(pad(expand_activation(expand x + b1)), w) + b2)) + b3 (+ x)): one
 // convolution after another
-#include "kernels/as_convolutions.hpp"
+#include "kernels/in_parts.hpp"
 #include "kernels/reference/kernels.hpp"
 
 namespace fathom {
 
 Step prepare(const InvertedResidual& op, const NodeIo& io, ReferenceBackend& backend) {
-  Step step = as_convolutions(op, io, backend, [](const Desc& map) { return map; });
+  Step step = in_parts(op, io, backend, [](const Desc& map) { return map; });
   step.kernel = "reference";
   return step;
 }

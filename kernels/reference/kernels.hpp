@@ -14,6 +14,7 @@ Step prepare(const ChannelGate& op, const NodeIo& io, ReferenceBackend& backend)
 Step prepare(const BatchNorm& op, const NodeIo& io, ReferenceBackend& backend);
 Step prepare(const Activation& op, const NodeIo& io, ReferenceBackend& backend);
 Step prepare(const Pool& op, const NodeIo& io, ReferenceBackend& backend);
+Step prepare(const ConvPool& op, const NodeIo& io, ReferenceBackend& backend);
 Step prepare(const PoolChain& op, const NodeIo& io, ReferenceBackend& backend);
 Step prepare(const GlobalMean& op, const NodeIo& io, ReferenceBackend& backend);
 Step prepare(const Add& op, const NodeIo& io, ReferenceBackend& backend);

@@ -67,6 +67,15 @@ struct EveryOp {
     const Value ow = weight("only.weight", Desc::dense({8, 1, 3, 3})), ob = weight("only.bias", Desc::dense({8}));
     op(InvertedResidual{.padding = 1, .expand = false, .project = false}, {features, ow, ob}, "only");
 
+    const Pool windows{.kernel = {3, 2}, .stride = {2, 1}, .padding = 1, .ceil_mode = true};
+    const ConvPool stem{.stride = {1, 2},
+                        .padding = {3, 2, 1, 0},
+                        .sources = {Source{.resize = {ResizeMode::bilinear, 2}, .pad_mode = PadMode::reflect}},
+                        .activation = {ActivationKind::leaky_relu, 0.2f},
+                        .pool = windows};
+    const Value tw = weight("stem.weight", Desc::dense({8, 3, 3, 5}));
+    op(stem, {image, tw, weight("stem.bias", Desc::dense({8}))}, "stem");
+
     ConvTranspose2d up{.stride = 2, .padding = 1, .output_padding = {1, 0}, .dilation = 2, .groups = 4, .bias = true};
     up.activation = {ActivationKind::elu, 0.5f};
     const Value uw = weight("up.weight", Desc::dense({8, 1, 3, 3})), ub = weight("up.bias", Desc::dense({4}));

@@ -68,7 +68,7 @@ class RandomNetwork {
   Value layer() {
     const Value x = any();
     const int c = static_cast<int>(desc(x).c());
-    switch (pick(22)) {
+    switch (pick(23)) {
       case 0: return conv(x, 1 + pick(6), 3, 1, pick(2));
       case 1: return norm(conv(x, 1 + pick(6), 1 + 2 * pick(2), pick(2), pick(2)));
       case 2: return activation(pick(2) ? norm(conv(x, 4, 3, 1, false)) : x);
@@ -179,6 +179,11 @@ class RandomNetwork {
         return graph_.add(Add{}, {last, activation(sum)}, name("all"));
       }
       case 21: return inverted_residual(x, desc(x).c() < 8 || pick(2) ? 8 + pick(3) : c);
+      case 22: {  // a first convolution and its pool
+        const Value y = activation(norm(strided(x, 8, 3, 1 + pick(2))));
+        const Value pooled = graph_.add(Pool{.kernel = 3, .stride = 2, .padding = 1, .ceil_mode = pick(2) == 1}, {y}, name("pool"));
+        return graph_.add(Resize{.mode = ResizeMode::bilinear, .size = {static_cast<int>(desc(x).h()), static_cast<int>(desc(x).w())}}, {pooled}, name("back"));
+      }
       default: return activation(x);
     }
   }
@@ -240,7 +245,7 @@ class RandomNetwork {
 struct Seen {
   std::map<std::string, bool> what = {{"photograph", false}, {"gate", false},        {"norm", false},   {"residual", false},     {"addend", false},
                                       {"shuffle", false},    {"output gate", false}, {"activated gate", false}, {"early", false}, {"enlarged", false}, {"stride", false}, {"channel gate", false}, {"centre", false}, {"turned", false},
-                                      {"late residual", false}, {"two residuals", false}, {"result", false}, {"reciprocal", false}, {"crop", false}, {"cropped addend", false}, {"scaled pool", false}, {"chain", false}, {"factor of a chain", false}, {"sum of three", false},
+                                      {"late residual", false}, {"two residuals", false}, {"result", false}, {"reciprocal", false}, {"crop", false}, {"cropped addend", false}, {"scaled pool", false}, {"pooled convolution", false}, {"chain", false}, {"factor of a chain", false}, {"sum of three", false},
                                       {"whole block", false}, {"block with residual", false}, {"block of stride 2", false}, {"expand alone", false}, {"project alone", false},
                                       {"mean", false}, {"means of a gate", false}};
   void note(const Node& node) {
@@ -250,6 +255,7 @@ struct Seen {
     if (std::holds_alternative<ChannelGate>(op)) what["channel gate"] = true;
     const auto meet = [&](const char* name, bool met) { what[name] = what[name] || met; };
     if (const auto* pool = std::get_if<Pool>(&op)) meet("scaled pool", pool->affine);
+    if (std::holds_alternative<ConvPool>(op)) what["pooled convolution"] = true;
     if (const auto* chain = std::get_if<PoolChain>(&op)) meet("chain", chain->stages == 4), meet("factor of a chain", node.name.starts_with("factor") || chain->activation.kind != ActivationKind::none);
     if (std::holds_alternative<ChannelGate>(op)) meet("means of a gate", means.contains(node.in[0].id));
     if (std::holds_alternative<Add>(op)) meet("sum of three", node.in.size() == 3);

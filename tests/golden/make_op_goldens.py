@@ -175,6 +175,14 @@ def pool(data, p, f, out_shape):
     return activate(y, f["activation"])
 
 
+def conv_pool(data, p, f, out_shape):
+    plain = dict(dilation=1, groups=1, gate=False, affine=False, input_activation="none", residual=False, addend={}, output_gate=False,
+                 shuffle=1, residual_last=False, result={}, reciprocal=False, crop=0)
+    y = conv2d(data, p, f | plain, None)
+    options = dict(kind="max", kernel=1, stride=1, padding=0, ceil_mode=False, count_include_pad=True, affine=False, activation="none")
+    return pool([y], {}, options | f["pool"], out_shape)
+
+
 def pool_chain(data, p, f, out_shape):
     t = total = data[0]
     for k in range(1, f["stages"] + 1):
@@ -216,7 +224,7 @@ def disparity_to_depth(data, p, f, out_shape):
 
 
 OPS = {
-    "Conv2d": conv2d, "ConvTranspose2d": conv_transpose2d, "Linear": linear, "BatchNorm": batch_norm, "Pool": pool, "PoolChain": pool_chain,
+    "Conv2d": conv2d, "ConvTranspose2d": conv_transpose2d, "Linear": linear, "BatchNorm": batch_norm, "Pool": pool, "ConvPool": conv_pool, "PoolChain": pool_chain,
     "BoxFilter": box_filter, "GuidedFilter": guided_filter, "DisparityToDepth": disparity_to_depth, "Preprocess": lambda data, p, f, out: normalise(data[0], f),
     "ChannelGate": channel_gate, "InvertedResidual": inverted_residual,
     "Activation": lambda data, p, f, out: activate(data[0], f),

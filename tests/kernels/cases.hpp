@@ -55,6 +55,8 @@ std::vector<Case> cases_for<Activation>();
 template <>
 std::vector<Case> cases_for<Pool>();
 template <>
+std::vector<Case> cases_for<ConvPool>();
+template <>
 std::vector<Case> cases_for<PoolChain>();
 template <>
 std::vector<Case> cases_for<GlobalMean>();

@@ -231,6 +231,13 @@ class Ops(unittest.TestCase):
         y = one("PoolChain", [x], {"weight": w}, kernel=3, stages=2, activation="relu")
         self.near(y, np.maximum(w[0][:, None, None] * (x + first + stage(first, w[2])), 0))
 
+    def test_convolutions_that_are_pooled(self):
+        x, w, b = numbers("x", 2, 3, 9, 8), numbers("w", 4, 3, 3, 3), numbers("b", 4)
+        conv = one("Conv2d", [x], {"weight": w, "bias": b}, stride=[1, 2], padding=1, activation="relu")
+        windows = dict(kernel=3, stride=2, padding=1)
+        y = one("ConvPool", [x], {"weight": w, "bias": b}, stride=[1, 2], padding=1, activation="relu", pool=windows)
+        self.near(y, one("Pool", [conv], **windows))
+
     def test_inverted_residuals(self):
         x = numbers("x", 1, 3, 5, 6)
         expand, narrow, project = numbers("e", 4, 3, 1, 1), numbers("d", 4, 1, 3, 3), numbers("p", 3, 4, 1, 1)

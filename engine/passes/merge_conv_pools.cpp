@@ -1,0 +1,75 @@
+// conv -> pool of maxima as one ConvPool.
+//
+// A kernel of it makes strips of up to 32 rows and some columns of the convolution, and computes the rows and columns
+// that windows of two strips see for each of them.
+#include "engine/passes/rewrite.hpp"
+
+namespace fathom {
+
+namespace {
+
+constexpr std::int64_t most_inputs = 8;  // channels: what such a kernel reads
+constexpr std::int64_t strip_rows = 15, strip_columns = 7;  // of the pooled map
+constexpr double again_long = 1.22, again_short = 1.52;     // of strips of 32 and of 8 rows, all that is computed
+
+// A convolution of few channels with a bias, behind which there is nothing but an activation that never falls.
+bool is_first(const Graph& graph, const Node& node, const Conv2d& conv) {
+  ConvPool op{.stride = conv.stride, .padding = conv.padding, .sources = conv.sources, .activation = conv.activation};
+  if (!(op.conv() == conv)) return false;
+  const auto role = conv.inputs(std::span<const Value>(node.in));
+  std::int64_t inputs = 0;
+  for (Value x : role.sources) inputs += graph[x].desc.c();
+  for (const Source& s : conv.sources)
+    if (s.centre || s.stride != Size2(1)) return false;
+  return inputs <= most_inputs && graph[node.out[0]].desc.c() >= 8 && graph[role.weight].constant &&
+         graph[*role.bias].constant && conv.activation.kind != ActivationKind::hard_swish && conv.activation.alpha >= 0;
+}
+
+bool is_known(const Pool& pool) {
+  return pool.kind == PoolKind::max && pool.kernel == Size2(3) && pool.stride == Size2(2) && !pool.affine &&
+         pool.activation.kind == ActivationKind::none;
+}
+
+// Whether one is less than both, in bytes moved or in the time of so many.
+bool pays(const Graph& graph, const Node& conv, const Node& pool, const Rates& rates) {
+  const auto bytes = [&](Value v) {
+    const double element = graph[v].desc.dtype == DType::u8 ? 1 : 2;
+    return static_cast<double>(graph[v].desc.elements()) * element;
+  };
+  const Desc &map = graph[conv.out[0]].desc, &y = graph[pool.out[0]].desc;
+  const auto in = [](std::int64_t x, std::int64_t pieces) { return static_cast<double>((x + pieces - 1) / pieces); };
+  const double strips = static_cast<double>(y.n()) * in(y.h(), strip_rows) * in(y.w(), strip_columns);
+  const double again = strips >= rates.blocks ? again_long : again_short;
+  double read = 0;
+  for (Value v : conv.in) read += bytes(v);
+  std::vector<Desc> descs;
+  for (Value v : conv.in) descs.push_back(graph[v].desc);
+  const double products = 2 * multiply_adds(conv.op, descs, map) / rates.flops_per_byte;
+  const double apart = std::max(read + bytes(conv.out[0]), products) + bytes(conv.out[0]) + bytes(pool.out[0]) +
+                       2 * rates.launch_bytes;
+  return std::max(read + bytes(pool.out[0]), again * products) + rates.launch_bytes < apart;
+}
+
+}  // namespace
+
+Graph merge_conv_pools(Graph graph, const Rates& rates) {
+  const Structure structure(graph);
+  for (Node& node : graph.nodes) {
+    const auto* pool = std::get_if<Pool>(&node.op);
+    if (!pool || !is_known(*pool)) continue;
+    const Node* before = sole_producer<Conv2d>(graph, structure, node.in[0]);
+    if (!before) continue;
+    const auto& conv = std::get<Conv2d>(before->op);
+    if (!is_first(graph, *before, conv) || !pays(graph, *before, node, rates)) continue;
+    const ConvPool op{.stride = conv.stride,
+                      .padding = conv.padding,
+                      .sources = conv.sources,
+                      .activation = conv.activation,
+                      .pool = *pool};
+    std::vector<Value> in = before->in;
+    take_over(graph, node, *before, op, std::move(in));
+  }
+  return remove_dead(std::move(graph));
+}
+
+}  // namespace fathom
