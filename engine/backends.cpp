@@ -66,6 +66,7 @@ class Cpu final : public HostBackend {
             .branches = false,
             .channel_gate = false,
             .means = false,
+            .early_gates = false,
             .transposes = false,  // oneDNN takes their maps as they are
             .phases = false,
             .residual_last = false,

@@ -70,6 +70,7 @@ Op read_op(const json& node, const std::string& where) {
   T with_all_parameters;
   if constexpr (has_bias<T>) with_all_parameters.bias = true, op.bias = node.contains("bias");
   if constexpr (requires { with_all_parameters.affine; }) with_all_parameters.affine = true;
+  if constexpr (requires { with_all_parameters.excitation; }) with_all_parameters.excitation = {.maps = 1, .bias = true};
   for (const char* key : parameter_names(with_all_parameters)) known.insert(key);
   JsonReader::read_fields(node, where, op, std::move(known));
   return op;
@@ -208,8 +209,7 @@ class GraphReader {
     for (const char* key : parameter_names(op)) in.push_back(parameter(node, key, where));
 
     const json& out = list_member(node, "out", where, most_inputs);
-    const auto* conv = std::get_if<Conv2d>(&op);
-    const std::size_t expected = conv && conv->mean ? 2 : 1;
+    const std::size_t expected = second_output(op, in.size()) ? 2 : 1;
     if (out.size() != expected)
       wrong(where + " has " + std::to_string(out.size()) + " outputs, expected " + (expected == 1 ? "one" : "two"));
     add(std::move(op), std::move(in), name);

@@ -102,12 +102,20 @@ void expect_normalised(const Source& source, const Desc& x, bool gated) {
   if (given && (gated || !fits(source.mean) || !fits(source.std)))
     disagree("a photograph as source takes one mean and std, or one for each channel, and no gate");
 }
+
+void expect_gate(const Excitation& e, bool mean) {
+  if (e.maps == 0) return;
+  if (!mean || e.maps < 0 || e.place < 0 || e.place >= e.maps)
+    disagree("an excitation is made of means, this map's at a place among those of " + std::to_string(e.maps) + " maps");
+}
 }  // namespace
 
 Desc Conv2d::infer(Descs in) const {
   if (sources.empty()) disagree("a convolution needs a source");
   const bool added = addend.mode != ResizeMode::none;
-  expect_inputs(in, sources.size() + gate + residual + added + output_gate + 1 + bias + 2 * affine);
+  expect_inputs(in, sources.size() + gate + residual + added + output_gate + excitation.others() + 1 + bias + 2 * affine +
+                        excitation.parameters());
+  expect_gate(excitation, mean);
   expect_positive("stride", stride), expect_positive("dilation", dilation), expect_padding(padding);
   const Inputs<Desc> role = inputs(in);
   Desc x;
@@ -153,7 +161,8 @@ Desc Conv2d::infer(Descs in) const {
 }
 
 Desc InvertedResidual::infer(Descs in) const {
-  expect_inputs(in, 3 + 2 * expand + 2 * project), expect_map(in[0]);
+  expect_inputs(in, 3 + excitation.others() + 2 * expand + 2 * project + excitation.parameters()), expect_map(in[0]);
+  expect_gate(excitation, mean);
   expect_positive("stride", stride), expect_padding(padding);
   const Inputs<Desc> role = inputs(in);
   const Desc &x = role.x, &w = role.weight;
@@ -360,16 +369,41 @@ Desc infer(const Op& op, Descs in) {
 
 std::vector<Desc> infer_outputs(const Op& op, Descs in) {
   std::vector<Desc> out{infer(op, in)};
-  const auto* conv = std::get_if<Conv2d>(&op);
-  if (conv && conv->mean) out.push_back(GlobalMean{}.infer(out));
+  if (const std::optional<SecondOutput> second = second_output(op, in.size())) {
+    std::vector<Desc> descs;
+    for (int k : second->in) descs.push_back(k < 0 ? out[0] : in[static_cast<std::size_t>(k)]);
+    out.push_back(infer(second->op, descs));
+  }
   return out;
+}
+
+std::optional<SecondOutput> second_output(const Op& op, std::size_t inputs) {
+  const auto* conv = std::get_if<Conv2d>(&op);
+  const auto* block = std::get_if<InvertedResidual>(&op);
+  if (!(conv && conv->mean) && !(block && block->mean)) return {};
+  const Excitation& e = conv ? conv->excitation : block->excitation;
+  if (e.maps == 0) return SecondOutput{GlobalMean{}, {-1}};
+  SecondOutput second{ChannelGate{e.bias, e.squeeze_activation, e.activation}, {}};
+  const int end = static_cast<int>(inputs), data = end - static_cast<int>(parameter_names(op).size());
+  for (int k = data - static_cast<int>(e.others()); k < data; ++k) second.in.push_back(k);
+  second.in.insert(second.in.begin() + e.place, -1);
+  for (int k = end - static_cast<int>(e.parameters()); k < end; ++k) second.in.push_back(k);
+  return second;
 }
 
 std::vector<const char*> parameter_names(const Op& op) {
   const auto weight_and = [](bool bias) { return bias ? std::vector<const char*>{"weight", "bias"} : std::vector<const char*>{"weight"}; };
+  const auto add_gate = [](std::vector<const char*>& names, const Excitation& e) {
+    if (e.maps == 0) return;
+    names.push_back("squeeze_weight");
+    if (e.bias) names.push_back("squeeze_bias");
+    names.push_back("excite_weight");
+    if (e.bias) names.push_back("excite_bias");
+  };
   if (const auto* o = std::get_if<Conv2d>(&op)) {
     std::vector<const char*> names = weight_and(o->bias);
     if (o->affine) names.insert(names.end(), {"input_scale", "input_shift"});
+    add_gate(names, o->excitation);
     return names;
   }
   if (const auto* o = std::get_if<InvertedResidual>(&op)) {
@@ -377,6 +411,7 @@ std::vector<const char*> parameter_names(const Op& op) {
     if (o->expand) names = {"expand_weight", "expand_bias"};
     names.insert(names.end(), {"weight", "bias"});
     if (o->project) names.insert(names.end(), {"project_weight", "project_bias"});
+    add_gate(names, o->excitation);
     return names;
   }
   if (const auto* o = std::get_if<ChannelGate>(&op))

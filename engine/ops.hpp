@@ -5,6 +5,7 @@
 // Activations are (N, C, H, W) of rank 4. Parameters keep the layout of the official checkpoints.
 #pragma once
 
+#include <optional>
 #include <span>
 #include <string>
 #include <variant>
@@ -122,15 +123,36 @@ struct Affine {
   bool operator==(const Affine&) const = default;
 };
 
+// The gate of squeeze and excitation, by the convolution whose map's means are the last that it waits for; see ChannelGate:
+//   gate = activation(excite squeeze_activation(squeeze mean + b1) + b2), mean = concat(.., this map's means, ..)
+struct Excitation {
+  int maps = 0;   // whose means it is made of; 0: there is no gate
+  int place = 0;  // of this map among them
+  bool bias = false;
+  Activation squeeze_activation;
+  Activation activation;
+
+  template <class Self, class F>
+  static void fields(Self& self, F&& f) {
+    f("maps", self.maps), f("place", self.place), f("bias", self.bias);
+    f("squeeze_activation", self.squeeze_activation), f("activation", self.activation);
+  }
+  std::size_t others() const { return maps > 0 ? static_cast<std::size_t>(maps - 1) : 0; }
+  std::size_t parameters() const { return maps == 0 ? 0 : bias ? 4 : 2; }
+  bool operator==(const Excitation&) const = default;
+};
+
 // y = result(act(shuffle((conv(pad(x'), w) + b) * output_gate) + residual + resize(addend)))
 //   x' = input_activation(gate * (scale x + shift)), x = concat(source_k...); shuffle as in PixelShuffle
 //   residual_last: act comes before what is added · crop: of all this only the rows and columns before the last ones
 //   reciprocal: 1 / result(...) in place of result(...)
 //   mean: a second output, the mean over h, w of y (N, C, 1, 1). Whoever makes y has its numbers at hand: a gate or a
 //     GlobalMean behind it need not read the map again. How the sum is taken is the kernel's own business.
+//   excitation: the second output is the gate that is made of these means and those of other maps
 //   data: one x per source, gate (N, C, 1, 1) if set, residual (shape of y before the crop) if set, addend (N, channels
-//     of y, any size) if its resize is set, output_gate (N, O, 1, 1) if set
-//   parameters: weight (O, C / groups, kh, kw), bias (O) if set, input_scale and input_shift (C) if affine
+//     of y, any size) if its resize is set, output_gate (N, O, 1, 1) if set, the other maps' means (N, C_k, 1, 1)
+//   parameters: weight (O, C / groups, kh, kw), bias (O) if set, input_scale and input_shift (C) if affine, those of the
+//     excitation as ChannelGate has them
 // As a network's builder writes it, it has one plain source and nothing else; the rest is filled in by passes.
 struct Conv2d {
   Size2 stride;
@@ -153,6 +175,7 @@ struct Conv2d {
   Size2 crop = 0;             // rows and columns that are left out at the end
   bool low_products = false;  // conv(up(x)) by products at x's own size: passes/lower_products.cpp; the same sum
   bool mean = false;
+  Excitation excitation;
 
   static constexpr const char* name = "Conv2d";
   template <class Self, class F>
@@ -162,6 +185,7 @@ struct Conv2d {
     f("residual", self.residual), f("addend", self.addend), f("output_gate", self.output_gate), f("shuffle", self.shuffle);
     f("activation", self.activation), f("residual_last", self.residual_last), f("result", self.result);
     f("reciprocal", self.reciprocal), f("crop", self.crop), f("low_products", self.low_products), f("mean", self.mean);
+    f("excitation", self.excitation);
   }
   Desc infer(Descs in) const;
   bool operator==(const Conv2d&) const = default;
@@ -184,6 +208,7 @@ struct Conv2d {
     const auto next = [&](bool given) { return given ? &in[k++] : nullptr; };
     const T *gate_in = next(gate), *residual_in = next(residual);
     const T *addend_in = next(addend.mode != ResizeMode::none), *output_gate_in = next(output_gate);
+    k += excitation.others();
     const T *weight_in = next(true), *bias_in = next(bias), *scale_in = next(affine), *shift_in = next(affine);
     return {in.first(sources.size()), gate_in, residual_in, addend_in, output_gate_in, *weight_in, bias_in, scale_in, shift_in};
   }
@@ -192,8 +217,9 @@ struct Conv2d {
 // An inverted residual block (MobileNetV2 and V3), or what there is of one:
 //   y = act(project(depth_activation(depthwise(pad(expand_activation(expand x + b1)), w) + b2)) + b3) (+ x if residual,
 //   before act); without expand the depthwise convolution reads x itself, without project y is what it gives
-//   data: x; parameters: expand_weight (M, C, 1, 1) and expand_bias (M) if expand, weight (M, 1, kh, kw), bias (M),
-//   project_weight (O, M, 1, 1) and project_bias (O) if project
+//   mean, excitation: of y, as in Conv2d
+//   data: x, the other maps' means; parameters: expand_weight (M, C, 1, 1) and expand_bias (M) if expand, weight (M, 1,
+//   kh, kw), bias (M), project_weight (O, M, 1, 1) and project_bias (O) if project, those of the excitation
 // The wide maps between need not be stored. Networks' builders write convolutions; a pass makes them this.
 struct InvertedResidual {
   Size2 stride;  // of the depthwise convolution, as the padding, with zeros
@@ -204,13 +230,16 @@ struct InvertedResidual {
   Activation expand_activation;
   Activation depth_activation;
   Activation activation;  // of what is projected
+  bool mean = false;
+  Excitation excitation;
 
   static constexpr const char* name = "InvertedResidual";
   template <class Self, class F>
   static void fields(Self& self, F&& f) {
     f("stride", self.stride), f("padding", self.padding), f("expand", self.expand), f("project", self.project);
     f("residual", self.residual), f("expand_activation", self.expand_activation);
-    f("depth_activation", self.depth_activation), f("activation", self.activation);
+    f("depth_activation", self.depth_activation), f("activation", self.activation), f("mean", self.mean);
+    f("excitation", self.excitation);
   }
   Desc infer(Descs in) const;
   bool operator==(const InvertedResidual&) const = default;
@@ -225,9 +254,10 @@ struct InvertedResidual {
   };
   template <class T>
   Inputs<T> inputs(std::span<const T> in) const {
-    const std::size_t k = expand ? 3 : 1;
+    const std::size_t first = 1 + excitation.others(), k = expand ? first + 2 : first;
     const auto given = [&](bool there, std::size_t at) { return there ? &in[at] : nullptr; };
-    return {in[0], given(expand, 1), given(expand, 2), in[k], in[k + 1], given(project, k + 2), given(project, k + 3)};
+    return {in[0],     given(expand, first),   given(expand, first + 1), in[k],
+            in[k + 1], given(project, k + 2), given(project, k + 3)};
   }
 };
 
@@ -504,6 +534,14 @@ using Op = std::variant<Conv2d, InvertedResidual, ConvTranspose2d, Linear, Chann
 const char* name_of(const Op& op);
 Desc infer(const Op& op, Descs in);  // of the first output
 std::vector<Desc> infer_outputs(const Op& op, Descs in);
+// What would make the second output of an op with so many inputs by itself: GlobalMean or ChannelGate, and which of the
+// inputs it reads, -1 being the first output.
+struct SecondOutput;
+std::optional<SecondOutput> second_output(const Op& op, std::size_t inputs);
+struct SecondOutput {
+  Op op;
+  std::vector<int> in;
+};
 // The parameters an op reads, by their names in a checkpoint ("weight", "bias", ...): the last of its inputs, in this order.
 std::vector<const char*> parameter_names(const Op& op);
 // Multiply-adds of convolutions and linear layers, as papers count them; 0 for the rest.

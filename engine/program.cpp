@@ -35,10 +35,11 @@ struct Prepared {
   std::int64_t bound_bytes = 0;         // of the arena
   std::int64_t order_gain_bytes = 0;    // see Program
 
-  Prepared(Graph fused, Backend& backend, std::int64_t budget_bytes) {
+  Prepared(Graph fused, Backend& backend, bool early_gates, std::int64_t budget_bytes) {
     const StorageRules rules = backend.rules();
     Ordered ordered = order_for_memory(backend.choose_types(finish_outputs(std::move(fused))), rules);
-    graph = std::move(ordered.graph), order_gain_bytes = ordered.gain_bytes;
+    graph = early_gates ? make_gates_early(std::move(ordered.graph)) : std::move(ordered.graph);
+    order_gain_bytes = ordered.gain_bytes;
     layout = fathom::layout(graph, rules);
     std::vector<Lifetime> buffers = lifetimes(graph, layout);
     check_budget(graph, lower_bound(buffers), budget_bytes);
@@ -59,9 +60,9 @@ struct Prepared {
 };
 
 // Sums are begun early where that needs less memory. What is packed for the others is a few channels of weights.
-Prepared split_and_prepare(const Graph& fused, Backend& backend, std::int64_t budget_bytes) {
+Prepared split_and_prepare(const Graph& fused, Backend& backend, bool early_gates, std::int64_t budget_bytes) {
   const Graph split = split_sources(fused);
-  Prepared best(split, backend, budget_bytes);
+  Prepared best(split, backend, early_gates, budget_bytes);
   std::vector<std::string> parted, whole;
   for (const Node& node : fused.nodes)
     for (const Node& n : split.nodes)
@@ -70,7 +71,7 @@ Prepared split_and_prepare(const Graph& fused, Backend& backend, std::int64_t bu
     for (const std::string& name : parted) {
       if (std::find(whole.begin(), whole.end(), name) != whole.end()) continue;
       whole.push_back(name);
-      Prepared fewer(split_sources(fused, whole), backend, std::numeric_limits<std::int64_t>::max());
+      Prepared fewer(split_sources(fused, whole), backend, early_gates, std::numeric_limits<std::int64_t>::max());
       if (fewer.bound_bytes < best.bound_bytes + !must_lower)
         best = std::move(fewer);
       else
@@ -107,8 +108,9 @@ Program compile(Graph graph, Backend& backend, const CompileOptions& options) {
   fusions.products = fusions.products && options.low_products;
   const bool split = options.fuse && std::exchange(fusions.split, false);
   if (options.fuse) graph = fuse(std::move(graph), fusions);
-  Prepared ready = split ? split_and_prepare(graph, backend, options.budget_bytes)
-                         : Prepared(std::move(graph), backend, options.budget_bytes);
+  const bool early_gates = options.fuse && fusions.early_gates;
+  Prepared ready = split ? split_and_prepare(graph, backend, early_gates, options.budget_bytes)
+                         : Prepared(std::move(graph), backend, early_gates, options.budget_bytes);
   program.layout = std::move(ready.layout), program.steps = std::move(ready.steps),
   program.node = std::move(ready.node), program.order_gain_bytes = ready.order_gain_bytes;
   graph = std::move(ready.graph);

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -88,6 +89,18 @@ class Parts {
   std::vector<Step> steps_;
 };
 
+// The step, and behind it the one that makes the second output of the first: for kernels that only make their map.
+template <class Backend>
+Step with_second_output(Step step, const Op& op, const NodeIo& io, Backend& backend) {
+  const std::optional<SecondOutput> second = second_output(op, io.in.size());
+  if (!second || step.means) return step;
+  NodeIo of_first{.name = io.name, .out = io.mean};
+  for (int k : second->in) of_first.in.push_back(k < 0 ? io.out : io.in[static_cast<std::size_t>(k)]);
+  const auto make = [&](const auto& by_itself) { return prepare(by_itself, of_first, backend); };
+  if (const auto* gate = std::get_if<ChannelGate>(&second->op)) return with_means(std::move(step), make(*gate));
+  return with_means(std::move(step), make(GlobalMean{}));
+}
+
 // [expand,] depthwise [, project]
 template <class Backend, class Stored>
 Step in_parts(const InvertedResidual& op, const NodeIo& io, Backend& backend, const Stored& stored) {
@@ -104,12 +117,13 @@ Step in_parts(const InvertedResidual& op, const NodeIo& io, Backend& backend, co
                          .groups = static_cast<int>(role.weight.desc.extent[0]),
                          .bias = true,
                          .activation = op.depth_activation};
-  if (!op.project) return parts.finish(".depthwise", depthwise, {wide, role.weight, role.bias});
+  if (!op.project)
+    return with_second_output(parts.finish(".depthwise", depthwise, {wide, role.weight, role.bias}), op, io, backend);
   std::vector<Operand> in{parts.add(".depthwise", depthwise, {wide, role.weight, role.bias})};
   if (op.residual) in.push_back(x);
   in.insert(in.end(), {*role.project_weight, *role.project_bias});
-  return parts.finish(".project", Conv2d{.bias = true, .residual = op.residual, .activation = op.activation},
-                      std::move(in));
+  const Conv2d project{.bias = true, .residual = op.residual, .activation = op.activation};
+  return with_second_output(parts.finish(".project", project, std::move(in)), op, io, backend);
 }
 
 // convolution, pool

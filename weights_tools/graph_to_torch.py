@@ -23,7 +23,7 @@ import safetensors_io
 
 STRUCTURE = {"op", "name", "in", "out"}  # of a node; the rest are parameters and the op's fields
 PARAMETERS = ("weight", "bias", "input_scale", "input_shift", "excite_weight", "excite_bias", "running_mean", "running_var",
-              "expand_weight", "expand_bias", "project_weight", "project_bias")
+              "expand_weight", "expand_bias", "project_weight", "project_bias", "squeeze_weight", "squeeze_bias")
 
 
 class GraphError(ValueError):
@@ -126,9 +126,10 @@ def conv2d(
     residual=False, addend={}, output_gate=False, shuffle=1, activation="none",
     residual_last=False, result={}, reciprocal=False, crop=0,
     low_products=False,  # how the sum is made, not what it is
-    mean=False,
+    mean=False, excitation={},
 ):
     (*data,) = x
+    others = [data.pop() for _ in range(excitation.get("maps", 1) - 1)][::-1]
     output_factor = data.pop() if output_gate else None
     resized = resize(data.pop(), **addend) if addend.get("mode", "none") != "none" else None
     added = data.pop() if residual else None
@@ -154,14 +155,24 @@ def conv2d(
     y = y * result.get("scale", 1) + result.get("shift", 0) if result else y
     y = 1 / y if reciprocal else y
     y = y[:, :, : y.shape[2] - pair(crop)[0], : y.shape[3] - pair(crop)[1]]
-    return (y, y.mean((2, 3), keepdim=True)) if mean else y
+    return (y, second_output(p, y, others, **excitation)) if mean else y
+
+
+def second_output(p, y, others, maps=0, place=0, bias=False, squeeze_activation="none", activation="none"):
+    """The means of y, or the gate made of them and of others."""
+    mean = y.mean((2, 3), keepdim=True)
+    if not maps:
+        return mean
+    z = torch.cat([*others[:place], mean, *others[place:]], 1).flatten(1)
+    z = activate(F.linear(z, p.squeeze_weight.flatten(1), p.squeeze_bias), squeeze_activation)
+    return activate(F.linear(z, p.excite_weight.flatten(1), p.excite_bias), activation)[:, :, None, None]
 
 
 def inverted_residual(
     p, x, stride=1, padding=0, expand=True, project=True, residual=False, expand_activation="none", depth_activation="none",
-    activation="none",
+    activation="none", mean=False, excitation={},
 ):
-    y = x[0]
+    y, *others = x
     if expand:
         y = activate(F.conv2d(y, p.expand_weight, p.expand_bias), expand_activation)
     if symmetric(four(padding)) is None:
@@ -170,7 +181,8 @@ def inverted_residual(
     y = activate(y, depth_activation)
     if project:
         y = F.conv2d(y, p.project_weight, p.project_bias)
-    return activate(y + x[0] if residual else y, activation)
+    y = activate(y + x[0] if residual else y, activation)
+    return (y, second_output(p, y, others, **excitation)) if mean else y
 
 
 def channel_gate(p, x, squeeze_activation="none", activation="none"):

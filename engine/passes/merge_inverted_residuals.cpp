@@ -70,6 +70,7 @@ struct Cost {
   const Rates& rates;
 
   static constexpr double element_bytes = 2, sum_bytes = 4;
+  static constexpr double depthwise_outputs = 4096;  // of a block of a depthwise convolution by itself
 
   double elements(Value v) const { return static_cast<double>(graph[v].desc.elements()); }
   double weights(const Node* node) const { return node ? elements(node->in[node->in.size() - 2]) : 0; }
@@ -79,9 +80,11 @@ struct Cost {
     if (!node) return 0;
     double moved = elements(node->out[0]);
     for (Value v : node->in) moved += elements(v);
-    const double pixels = elements(node->out[0]) / static_cast<double>(graph[node->out[0]].desc.c());
-    const double per_byte = is_depthwise(graph, *node) ? rates.depth_flops_per_byte : rates.flops_per_byte;
-    return rates.launch_bytes + std::max(moved * element_bytes, 2 * pixels * weights(node) / per_byte);
+    const double outputs = elements(node->out[0]), pixels = outputs / static_cast<double>(graph[node->out[0]].desc.c());
+    const bool depthwise = is_depthwise(graph, *node);
+    const double arithmetic = 2 * pixels * weights(node) / (depthwise ? rates.depth_flops_per_byte : rates.flops_per_byte);
+    const double idle = depthwise ? std::max(1.0, rates.blocks / (outputs / depthwise_outputs)) : 1;
+    return rates.launch_bytes + std::max(moved * element_bytes, arithmetic * idle);
   }
 
   double together(const Block& b) const {

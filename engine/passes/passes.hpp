@@ -22,6 +22,7 @@ struct Fusions {
   bool branches = true;       // the sum of two convolutions as one, over the sources of both
   bool channel_gate = true;   // mean, two linear layers and their activations as one ChannelGate
   bool means = true;          // the means of its map as a second output
+  bool early_gates = true;    // and the gate that is made of them
   bool transposes = true;     // transposed convolutions of stride 1 as convolutions
   bool phases = true;         // convolutions of maps twice enlarged by repetition, by products at the small size
   bool residual_last = true;  // what is added after the activation, and a second map of the output's size
@@ -85,6 +86,9 @@ Graph merge_channel_gates(Graph graph);
 // 7c. The means that gates and GlobalMeans ask for, by the convolutions that make the maps: those whose channels are a
 // multiple of so many, as kernels store them.
 Graph take_means(Graph graph, int channels = 8);
+// 7d. Small gates by the convolution that makes the last of their means: as nodes are ordered, so it comes behind
+// everything that changes their order, and is no part of fuse().
+Graph make_gates_early(Graph graph);
 // 7. mean(1x1 conv) = 1x1 conv(mean), so that a gate need not wait for the map that it gates.
 Graph lower_means_of_convolutions(Graph graph);
 // 7. mean(concat) = concat(mean), mean(up(x)) = mean(x); x * gate (-> activation) -> conv: both are applied as the

@@ -8,11 +8,12 @@ namespace {
 
 // Whether the kernel that makes this map can add it up as it goes: it stores whole pixels, so many channels at a time.
 bool gives_means(const Graph& graph, const Node& node, int channels) {
+  const Desc& y = graph[node.out[0]].desc;
+  if (y.c() % channels != 0 || y.h() * y.w() == 1) return false;
+  if (std::holds_alternative<InvertedResidual>(node.op)) return true;
   const auto* conv = std::get_if<Conv2d>(&node.op);
   if (!conv || conv->low_products || conv->shuffle != 1) return false;
-  const bool in_phases = conv->sources.size() == 1 && conv->sources[0].resize.mode == ResizeMode::nearest;
-  const Desc& y = graph[node.out[0]].desc;
-  return !in_phases && y.c() % channels == 0 && y.h() * y.w() > 1;
+  return !(conv->sources.size() == 1 && conv->sources[0].resize.mode == ResizeMode::nearest);  // in phases
 }
 
 class Means {
@@ -29,7 +30,8 @@ class Means {
       const Desc& y = graph_[map].desc;
       node.out.push_back({static_cast<int>(graph_.values.size())});
       graph_.values.push_back({graph_[map].name + ".mean", Desc::nhwc(y.n(), y.c(), 1, 1), nullptr});
-      std::get<Conv2d>(node.op).mean = true;
+      if (auto* conv = std::get_if<Conv2d>(&node.op)) conv->mean = true;
+      if (auto* block = std::get_if<InvertedResidual>(&node.op)) block->mean = true;
     }
     return node.out[1];
   }

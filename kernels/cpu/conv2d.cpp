@@ -1,6 +1,7 @@
 // Conv2d: the choices in their order, the general one last.
 #include "kernels/cpu/conv.hpp"
 #include "kernels/cpu/kernels.hpp"
+#include "kernels/in_parts.hpp"
 
 namespace fathom {
 
@@ -63,8 +64,7 @@ Step prepare(const Conv2d& op, const NodeIo& io, CpuBackend& backend) {
     }
     step.refused.push_back(std::string(choice.name) + ": " + reason);
   }
-  if (!op.mean) return step;
-  return with_means(std::move(step), prepare(GlobalMean{}, {.name = io.name, .in = {io.out}, .out = io.mean}, backend));
+  return with_second_output(std::move(step), op, io, backend);
 }
 
 }  // namespace fathom

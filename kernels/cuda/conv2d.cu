@@ -4,6 +4,7 @@
 
 #include "conv.cuh"
 #include "conv_gemm.cuh"
+#include "kernels/in_parts.hpp"
 
 namespace fathom {
 
@@ -166,9 +167,7 @@ ConvMaps ConvOperands::at(const RunArgs& args) const {
 }
 
 Step with_means_asked(const ConvTask& task, Step step) {
-  if (!task.op.mean || step.means) return step;
-  const NodeIo io{.name = task.io.name, .in = {task.io.out}, .out = task.io.mean};
-  return with_means(std::move(step), prepare(GlobalMean{}, io, task.backend));
+  return with_second_output(std::move(step), task.op, task.io, task.backend);
 }
 
 }  // namespace gpu

@@ -139,7 +139,8 @@ void build_few_direct(const ConvTask& task, Step& step) {
                     .block = kThreads,
                     .shared_bytes = static_cast<std::size_t>(shared_bytes(conv))};
   if (task.op.mean) shape.shared_bytes = std::max(shape.shared_bytes, std::size_t{kThreads * kChannels * 4});
-  const MeansOfStep means(task, step, static_cast<int>(shape.grid.x), static_cast<int>(shape.grid.y), block_channels);
+  const MeansOfStep means(task, step, static_cast<int>(shape.grid.x), static_cast<int>(shape.grid.y), block_channels,
+                          kThreads * kChannels);
   step.run = [=, weight = task.weight_by_taps(conv.padded_o), bias = task.bias(conv.padded_o),
               operands = ConvOperands(task), y = task.io.out,
               residual = task.role.residual ? *task.role.residual : Operand{}](const RunArgs& args) {

@@ -231,7 +231,8 @@ void build_gemm(const ConvTask& task, Step& step, const ConvPlan& plan) {
   }
   step.kernel = "gemm " + to_text(problem.arithmetic) + " " + to_text(plan);
   const bool adds_up = stores_in_eights(task) && task.op.shuffle == 1;
-  const MeansOfStep means(task, step, adds_up ? t.tiles_h * t.tiles_w : 0, t.channel_blocks, plan.size().n);
+  const MeansOfStep means(task, step, adds_up ? t.tiles_h * t.tiles_w : 0, t.channel_blocks, plan.size().n,
+                          plan.size().threads() * 8);
   const LaunchShape shape{.grid = dim3(static_cast<unsigned>(t.tiles_h * t.tiles_w * t.channel_blocks),
                                        static_cast<unsigned>(t.splits), static_cast<unsigned>(problem.images)),
                           .block = static_cast<unsigned>(plan.size().threads()),

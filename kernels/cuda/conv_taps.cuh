@@ -228,7 +228,7 @@ void run_taps(const ConvTask& task, Step& step, TapsConv conv, int depth, void (
   LaunchShape shape = taps_launch(conv, static_cast<int>(task.io.out.desc.n()));
   if (task.op.mean) shape.shared_bytes = std::max(shape.shared_bytes, std::size_t{kTapsThreads * 8 * 4});
   const MeansOfStep means(task, step, static_cast<int>(shape.grid.x), static_cast<int>(shape.grid.y),
-                          conv.units_of_block * kUnit);
+                          conv.units_of_block * kUnit, kTapsThreads * 8);
   step.run = [=, y = task.io.out,
               residual = task.role.residual ? *task.role.residual : Operand{}](const RunArgs& args) {
     TapsConv now = conv;

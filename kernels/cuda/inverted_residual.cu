@@ -10,9 +10,10 @@
 // last adds up their sums in their order. The weights of the next chunk are copied meanwhile. Halves where maps are in
 // shared memory, as the unfused convolutions would store them; all sums in float32.
 //
-// Shared memory: x | expanded chunk | chunk after the depthwise convolution | two chunks' weights
+// Shared memory: x | expanded chunk | chunk after the depthwise convolution | two chunks' weights | sums for means
 #include <algorithm>
 
+#include "channel_means.cuh"
 #include "conv_core.cuh"
 #include "divisor.cuh"
 #include "kernels.hpp"
@@ -63,12 +64,13 @@ struct InvertedMaps {
   int top = 0, left = 0;
   Divisor tiles_w;
   ChunkWeights layout;
-  int expanded_at = 0, narrow_at = 0, weights_at = 0;  // in shared memory
+  int expanded_at = 0, narrow_at = 0, weights_at = 0, means_at = 0;  // in shared memory
   const unsigned char* weights = nullptr;              // (chunks, bytes of one)
   const float* project_bias = nullptr;                 // as many as the product has columns
   float* partial = nullptr;                            // sums by block, then as its threads hold them
   unsigned* counters = nullptr;                        // by tile
   Activation expand_activation, depth_activation, activation;
+  ChannelMeans means;  // of y, by chunk or, where there is a projection, of all columns at once
 };
 
 // The tile of a block, and which pixel of x lies in which row.
@@ -189,10 +191,11 @@ __device__ inline void convolve(const InvertedMaps& maps, const DepthwiseItem& i
   for (int r = 0; r < 2; ++r) apply(maps.depth_activation, sum[r].v);
 }
 
-// Without a projection these are the outputs.
+// Without a projection these are the outputs, whose sum over pixels goes to `stored`.
 template <int K, int Stride>
 __device__ inline void store_narrow(const InvertedMaps& maps, const InvertedPlace<K, Stride>& at,
-                                    const DepthwiseItem& item, int chunk, Vec<float, 8> (&sum)[2]) {
+                                    const DepthwiseItem& item, int chunk, Vec<float, 8> (&sum)[2],
+                                    Vec<float, 8>& stored) {
   const int c = chunk * kWide + item.c, i = at.first_h + item.row;
 #pragma unroll
   for (int r = 0; r < 2; ++r) {
@@ -202,6 +205,8 @@ __device__ inline void store_narrow(const InvertedMaps& maps, const InvertedPlac
     for (int v = 0; v < 8; ++v)
       if (c + v >= maps.wide) sum[r][v] = 0;  // the padding stays zero, whatever the activation of 0 is
     store_vec(&maps.y(at.n, c, i, j), from_float<__half>(sum[r]));
+#pragma unroll
+    for (int v = 0; v < 8; ++v) stored[v] += sum[r][v];
   }
 }
 
@@ -250,20 +255,21 @@ __device__ inline bool add_parts(const InvertedMaps& maps, Accumulator (&sum)[N 
   return true;
 }
 
-// y = act(sum + b3 (+ x)), two channels at a time.
+// y = act(sum + b3 (+ x)), two channels at a time. What is stored takes the sums' place, with zeros for what is not.
 template <int K, int Stride, int N>
 __device__ inline void store_projected(const InvertedMaps& maps, const InvertedPlace<K, Stride>& at,
-                                       const Accumulator (&sum)[N / 8]) {
+                                       Accumulator (&sum)[N / 8]) {
 #pragma unroll
   for (int half = 0; half < 2; ++half) {
     const int output = warp_id() * 16 + Accumulator::row(half);
     const int i = at.first_h + output / kTile, j = at.first_w + output % kTile;
-    if (i >= maps.y.extent[2] || j >= maps.y.extent[3]) continue;
+    const bool inside = i < maps.y.extent[2] && j < maps.y.extent[3];
 #pragma unroll
     for (int k = 0; k < N / 8; ++k) {
       const int o = 8 * k + Accumulator::column();
-      if (o >= maps.y_stored) continue;
       float v[2] = {sum[k].first(half) + maps.project_bias[o], sum[k].second(half) + maps.project_bias[o + 1]};
+      sum[k].c[2 * half] = sum[k].c[2 * half + 1] = 0;
+      if (!inside || o >= maps.y_stored) continue;
       if (maps.residual) {
         const Vec<float, 2> x = to_float(load_vec_readonly<2>(&maps.x(at.n, o, i, j)));
         v[0] += x[0], v[1] += x[1];
@@ -271,10 +277,29 @@ __device__ inline void store_projected(const InvertedMaps& maps, const InvertedP
       apply(maps.activation, v);
       Vec<__half, 2> halves;
 #pragma unroll
-      for (int c = 0; c < 2; ++c) halves[c] = from_float<__half>(o + c < maps.y.extent[1] ? v[c] : 0);
+      for (int c = 0; c < 2; ++c) {
+        sum[k].c[2 * half + c] = o + c < maps.y.extent[1] ? v[c] : 0;
+        halves[c] = from_float<__half>(sum[k].c[2 * half + c]);
+      }
       store_vec(&maps.y(at.n, o, i, j), halves);
     }
   }
+}
+
+// The means of what store_projected has left: a warp's 16 outputs first.
+template <int N>
+__device__ inline void finish_means_of_projected(const ChannelMeans& means, int n, const Accumulator (&stored)[N / 8],
+                                                 float* shared) {
+#pragma unroll
+  for (int k = 0; k < N / 8; ++k)
+#pragma unroll
+    for (int s = 0; s < 2; ++s) {
+      float sum = stored[k].c[s] + stored[k].c[2 + s];
+#pragma unroll
+      for (int bits = 4; bits < kWarpSize; bits *= 2) sum += shuffle_xor(sum, bits);
+      if (lane_id() < 4) shared[warp_id() * N + 8 * k + Accumulator::column() + s] = sum;
+    }
+  finish_means<kThreads, 8>(means, n, static_cast<int>(blockIdx.x), 0, kWarps, shared);
 }
 
 // N: columns of the projection; 0: there is none.
@@ -287,6 +312,7 @@ __global__ void __launch_bounds__(kThreads, N <= 64 ? 4 : 3)
   const DepthwiseItem item;
   unsigned char* const expanded = shared + maps.expanded_at;
   unsigned char* const narrow = shared + maps.narrow_at;
+  float* const sums = reinterpret_cast<float*>(shared + maps.means_at);
   const int parts = static_cast<int>(gridDim.y), part = static_cast<int>(blockIdx.y);
   const int first = maps.chunks * part / parts, last = maps.chunks * (part + 1) / parts;
 
@@ -310,7 +336,13 @@ __global__ void __launch_bounds__(kThreads, N <= 64 ? 4 : 3)
     Vec<float, 8> sum[2];
     convolve<K, Stride>(maps, item, wide, weights, sum);
     if constexpr (N == 0) {
-      store_narrow(maps, at, item, chunk, sum);
+      Vec<float, 8> stored{};
+      store_narrow(maps, at, item, chunk, sum, stored);
+      if (maps.means.slots > 0) {
+        constexpr int kPairs = kThreads / (kWide / 8);  // threads that share channels
+        store_vec(sums + static_cast<int>(threadIdx.x) * 8, stored);
+        finish_means<kThreads, 8>(maps.means, at.n, static_cast<int>(blockIdx.x), chunk, kPairs, sums);
+      }
     } else {
 #pragma unroll
       for (int r = 0; r < 2; ++r)
@@ -321,8 +353,11 @@ __global__ void __launch_bounds__(kThreads, N <= 64 ? 4 : 3)
       project<N>(narrow, weights + maps.layout.project, projected);
     }
   }
-  if constexpr (N > 0)
-    if (add_parts<N>(maps, projected)) store_projected<K, Stride, N>(maps, at, projected);
+  if constexpr (N > 0) {
+    if (!add_parts<N>(maps, projected)) return;
+    store_projected<K, Stride, N>(maps, at, projected);
+    if (maps.means.slots > 0) finish_means_of_projected<N>(maps.means, at.n, projected, sums);
+  }
 }
 
 }  // namespace gpu
@@ -389,7 +424,8 @@ InvertedPlan plan_of(const InvertedResidual& op, const NodeIo& io, const CudaBac
   maps.expanded_at = maps.planes * plane;
   maps.narrow_at = maps.expanded_at + (op.expand ? 2 * plane : 0);
   maps.weights_at = maps.narrow_at + (op.project ? 2 * plane_bytes(kOutputs) : 0);
-  plan.shape.shared_bytes = static_cast<std::size_t>(maps.weights_at + 2 * maps.layout.bytes);
+  maps.means_at = maps.weights_at + 2 * maps.layout.bytes;
+  plan.shape.shared_bytes = static_cast<std::size_t>(maps.means_at + (op.mean ? kThreads * 8 * 4 : 0));
   constexpr std::int64_t declared_bytes = 1024;  // by the kernel itself
   if (static_cast<std::int64_t>(plan.shape.shared_bytes) + declared_bytes > backend.gpu().shared_bytes)
     return refuse("what a tile sees of its input, " + std::to_string(plan.shape.shared_bytes) + " bytes, has no room");
@@ -478,6 +514,8 @@ Step prepare(const InvertedResidual& op, const NodeIo& io, CudaBackend& backend)
     step.workspace_bytes = std::int64_t{blocks} * plan.shape.grid.y * kOutputs * plan.columns * 4;
     step.counters = static_cast<int>(blocks);
   }
+  const int tiles = static_cast<int>(plan.shape.grid.x), groups = op.project ? 1 : plan.maps.chunks;
+  const MeansOfStep means(op, io, backend, step, tiles, groups, op.project ? plan.columns : kWide, kThreads * 8);
   const auto weights = packed_chunks(op, io, backend, plan);
   const Operand x = io.in[0], y = io.out, *bias = op.inputs(io.inputs()).project_bias;
   const auto project_bias = !bias
@@ -491,9 +529,10 @@ Step prepare(const InvertedResidual& op, const NodeIo& io, CudaBackend& backend)
     now.x = map_view<const __half>(x.desc, args.data[x.id]), now.y = map_view<__half>(y.desc, args.data[y.id]);
     now.weights = static_cast<const unsigned char*>(weights.get()), now.project_bias = project_bias.get();
     now.partial = reinterpret_cast<float*>(args.workspace), now.counters = args.counters;
+    now.means = means.at(args);
     launch(plan.kernel, plan.shape, static_cast<cudaStream_t>(args.stream), now);
   };
-  return step;
+  return with_second_output(std::move(step), op, io, backend);
 }
 
 }  // namespace fathom

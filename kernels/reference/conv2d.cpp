@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <array>
 
+#include "kernels/in_parts.hpp"
 #include "kernels/reference/kernels.hpp"
 #include "kernels/reference/loops.hpp"
 #include "kernels/reference/sampling.hpp"
@@ -105,7 +106,7 @@ std::array<double, strip> dot(const float* w, const double* window, std::int64_t
 
 }  // namespace
 
-Step prepare(const Conv2d& op, const NodeIo& io, ReferenceBackend&) {
+Step prepare(const Conv2d& op, const NodeIo& io, ReferenceBackend& backend) {
   const int residual_input = static_cast<int>(op.sources.size()) + op.gate;
   const bool on_residual = op.residual && op.crop == Size2(0) && io.in_place == residual_input;
   Step step = begin(op, io, on_residual ? Reuse::same_element : Reuse::none);
@@ -144,7 +145,7 @@ Step prepare(const Conv2d& op, const NodeIo& io, ReferenceBackend&) {
   step.run = [op, g, window_bytes, sources, taps, addend_taps, operands = io.in, weight_in = Input(role.weight),
               bias_in = Input(role.bias), gate_in = Input(role.gate), scale_in = Input(role.scale),
               shift_in = Input(role.shift), residual_in = Input(role.residual), addend_in = Input(role.addend),
-              output_gate_in = Input(role.output_gate), out = io.out, mean = io.mean](const RunArgs& args) {
+              output_gate_in = Input(role.output_gate), out = io.out](const RunArgs& args) {
     const View<const float, 4> weight = weight_in(args), bias = bias_in(args), output_gate = output_gate_in(args);
     const View<const float, 4> residual = residual_in(args), addend = addend_in(args);
     const Prologue prologue{op, gate_in(args), scale_in(args), shift_in(args)};
@@ -186,8 +187,9 @@ Step prepare(const Conv2d& op, const NodeIo& io, ReferenceBackend&) {
           }
         }
     }
-    if (op.mean) take_means(args.view<const float>(out), args.view<float>(mean));
   };
+  step = with_second_output(std::move(step), op, io, backend);
+  step.kernel = "reference";
   return step;
 }
 

@@ -4,24 +4,17 @@
 
 namespace fathom {
 
-namespace reference {
-
-void take_means(const View<const float, 4>& x, const View<float, 4>& y) {
-  for (std::int64_t n = 0; n < y.extent[0]; ++n)
-    for (std::int64_t c = 0; c < y.extent[1]; ++c) {
+Step prepare(const GlobalMean& op, const NodeIo& io, ReferenceBackend&) {
+  Step step = reference::begin(op, io);
+  step.run = [data = reference::Input(io.in[0]), out = io.out](const RunArgs& args) {
+    const View<const float, 4> x = data(args);
+    const View<float, 4> y = args.view<float>(out);
+    reference::for_each(out.desc, [&](auto n, auto c, auto, auto) {
       double sum = 0;
       for (std::int64_t i = 0; i < x.extent[2]; ++i)
         for (std::int64_t j = 0; j < x.extent[3]; ++j) sum += x(n, c, i, j);
       y(n, c, 0, 0) = static_cast<float>(sum / static_cast<double>(x.extent[2] * x.extent[3]));
-    }
-}
-
-}  // namespace reference
-
-Step prepare(const GlobalMean& op, const NodeIo& io, ReferenceBackend&) {
-  Step step = reference::begin(op, io);
-  step.run = [data = reference::Input(io.in[0]), out = io.out](const RunArgs& args) {
-    reference::take_means(data(args), args.view<float>(out));
+    });
   };
   return step;
 }

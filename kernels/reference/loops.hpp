@@ -44,9 +44,6 @@ void for_each(const Desc& map, F&& f) {
         for (std::int64_t c = 0; c < map.c(); ++c) f(n, c, h, w);
 }
 
-// y(n, c, 0, 0) = mean over h, w of x: global_mean.cpp
-void take_means(const View<const float, 4>& x, const View<float, 4>& y);
-
 // f(x) of an Activation. Comparisons are written so that NaN stays NaN.
 inline double apply(const Activation& f, double x) {
   const auto relu6 = [](double v) { return v < 0 ? 0 : v > 6 ? 6 : v; };

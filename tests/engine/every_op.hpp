@@ -50,6 +50,13 @@ struct EveryOp {
     fused.mean = true;
     op(fused, {image, features, gate, addend, weight("fused.weight", Desc::dense({8, 11, 3, 3}))}, "fused");
 
+    Conv2d gated{.bias = true, .mean = true};
+    gated.excitation = {2, 1, true, {ActivationKind::relu}, {ActivationKind::elu, 0.5f}};
+    const Value gw = weight("gated.weight", Desc::dense({8, 8, 1, 1})), gb = weight("gated.bias", Desc::dense({8}));
+    const Value g1 = weight("gated.squeeze", Desc::dense({3, 19})), g2 = weight("gated.squeeze_bias", Desc::dense({3}));
+    const Value g3 = weight("gated.excite", Desc::dense({8, 3}));
+    op(gated, {features, gate, gw, gb, g1, g2, g3, weight("gated.excite_bias", Desc::dense({8}))}, "gated");
+
     const InvertedResidual block{.stride = {2, 1},
                                  .padding = {1, 0, 1, 2},
                                  .residual = false,

@@ -247,7 +247,7 @@ struct Seen {
                                       {"shuffle", false},    {"output gate", false}, {"activated gate", false}, {"early", false}, {"enlarged", false}, {"stride", false}, {"channel gate", false}, {"centre", false}, {"turned", false},
                                       {"late residual", false}, {"two residuals", false}, {"result", false}, {"reciprocal", false}, {"crop", false}, {"cropped addend", false}, {"scaled pool", false}, {"pooled convolution", false}, {"chain", false}, {"factor of a chain", false}, {"sum of three", false},
                                       {"whole block", false}, {"block with residual", false}, {"block of stride 2", false}, {"expand alone", false}, {"project alone", false},
-                                      {"mean", false}, {"means of a gate", false}};
+                                      {"mean", false}, {"means of a gate", false}, {"early gate", false}};
   void note(const Node& node) {
     const Op& op = node.op;
     if (node.name.ends_with(".early")) what["early"] = true;
@@ -265,6 +265,7 @@ struct Seen {
     const auto* conv = std::get_if<Conv2d>(&op);
     if (!conv) return;
     meet("mean", conv->mean);
+    meet("early gate", conv->excitation.maps > 0);
     if (conv->mean) means.insert(node.out[1].id);
     meet("late residual", conv->residual_last), meet("two residuals", conv->addend == Resize{.mode = ResizeMode::nearest, .scale = 1});
     meet("result", !(conv->result == Affine{}) && !conv->reciprocal), meet("reciprocal", conv->reciprocal), meet("crop", conv->crop.h > 0 && conv->crop.w > 0), meet("cropped addend", conv->crop.h > 0 && conv->addend.mode != ResizeMode::none);
@@ -320,7 +321,11 @@ TEST_CASE("fused graphs compute what unfused ones do", "[engine]") {
     CHECK_NOTHROW(validate(with_means));
     CHECK(with_means.nodes.size() <= fuse(graph, {}).nodes.size());
     const auto by_the_way = run(with_means, false, &a);
-    for (const auto& results : {fused, split, phases, by_the_way})
+    const Graph with_gates = make_gates_early(with_means);
+    for (const Node& node : with_gates.nodes) seen.note(node);
+    CHECK_NOTHROW(validate(with_gates));
+    const auto early = run(with_gates, false, &a);
+    for (const auto& results : {fused, split, phases, by_the_way, early})
       for (std::size_t o = 0; o < plain.size(); ++o) {
         double largest = 0, error = 0;
         for (std::size_t k = 0; k < plain[o].size(); ++k) {

@@ -17,6 +17,7 @@ Case conv(const std::string& name, Conv2d op, std::vector<Desc> sources, int out
 
   Conv2d plain = op;  // without what depends on the output's shape
   plain.gate = plain.residual = plain.bias = plain.affine = plain.output_gate = false, plain.addend = {}, plain.crop = 0;
+  plain.excitation = {};
   std::vector<Desc> in = sources;
   in.push_back(weight);
   const Desc y = plain.infer(in);

@@ -367,6 +367,24 @@ class Graphs(unittest.TestCase):
             with self.assertRaisesRegex(graph_to_torch.GraphError, "node 'n'.*" + words):
                 run([{"name": "n", "in": ["a"], "out": ["y"], **node}], [numbers("x", 1, 1, 2, 2)])
 
+    def test_a_gate_of_means_is_a_second_output_too(self):
+        x, other, third = numbers("x", 2, 3, 5, 6), numbers("o", 2, 4, 1, 1), numbers("t", 2, 1, 1, 1)
+        gate = {"squeeze_weight": numbers("s", 2, 10), "squeeze_bias": numbers("sb", 2)}
+        gate |= {"excite_weight": numbers("e", 7, 2), "excite_bias": numbers("eb", 7)}
+        excitation = {"maps": 3, "place": 1, "bias": True, "squeeze_activation": "relu", "activation": "sigmoid"}
+        conv = {"weight": numbers("w", 5, 3, 3, 3)}
+        narrow = {"weight": numbers("d", 3, 1, 3, 3), "bias": numbers("b", 3)} | {
+            "project_weight": numbers("p", 5, 3, 1, 1), "project_bias": numbers("pb", 5)
+        }
+        for op, weights, fields in (("Conv2d", conv, {}), ("InvertedResidual", narrow, {"expand": False})):
+            weights, fields = weights | gate, fields | {"padding": 1, "mean": True, "excitation": excitation}
+            node = {"op": op, "name": "n", "in": ["a", "b", "c"], "out": ["y", "g"], **{k: k for k in weights}, **fields}
+            y, g = run([node], [x, other, third], weights, ["y", "g"])
+            means = [other, y.mean((2, 3), keepdims=True), third]
+            apart = {key.replace("squeeze_", ""): value for key, value in gate.items()}
+            wanted = one("ChannelGate", means, apart, squeeze_activation="relu", activation="sigmoid")
+            np.testing.assert_allclose(g, wanted, rtol=1e-5, atol=1e-6)
+
     def test_a_convolutions_mean_is_its_second_output(self):
         node = {"op": "Conv2d", "name": "n", "in": ["a"], "out": ["y", "m"], "weight": "w", "padding": 1, "mean": True}
         y, m = run([node], [numbers("x", 2, 3, 4, 5)], {"w": numbers("w", 6, 3, 3, 3)}, ["y", "m"])

@@ -75,6 +75,97 @@ TEST_CASE("cuda: means as a convolution's second output", "[cuda]") {
       }
 }
 
+namespace {
+
+// The case with a gate as its second output, made of this map's means and of others, of so many channels each.
+Case excited(Case c, Excitation e, const std::vector<int>& others, int hidden, int outputs) {
+  Excitation& own = std::visit(
+      [](auto& op) -> Excitation& {
+        if constexpr (requires { op.excitation; })
+          return op.mean = true, op.excitation;
+        else
+          throw std::logic_error("no op with an excitation");
+      },
+      c.op);
+  const Desc y = infer(c.op, c.in);
+  const std::size_t data = data_inputs(c.op, c.in.size());
+  e.maps = static_cast<int>(others.size()) + 1;
+  own = e;
+  std::int64_t channels = y.c();
+  std::vector<Desc> means;
+  for (int n : others) means.push_back(map(y.n(), n, 1, 1)), channels += n;
+  c.in.insert(c.in.begin() + static_cast<std::ptrdiff_t>(data), means.begin(), means.end());
+  for (const auto& [to, from] : {std::pair<std::int64_t, std::int64_t>(hidden, channels), {outputs, hidden}}) {
+    c.in.push_back(Desc::dense({to, from}));
+    if (e.bias) c.in.push_back(Desc::dense({to}));
+  }
+  c.name += "_gate";
+  return c;
+}
+
+Case block(const std::string& name, const InvertedResidual& op, const Desc& x, std::int64_t wide, std::int64_t out,
+           std::int64_t kernel) {
+  std::vector<Desc> in{x};
+  if (op.expand) in.insert(in.end(), {Desc::dense({wide, x.c(), 1, 1}), Desc::dense({wide})});
+  in.insert(in.end(), {Desc::dense({wide, 1, kernel, kernel}), Desc::dense({wide})});
+  if (op.project) in.insert(in.end(), {Desc::dense({out, wide, 1, 1}), Desc::dense({out})});
+  return Case{"means_" + name, op, in};
+}
+
+// Blocks whose maps' means are their second output, and whether a kernel of their own takes them in halves.
+std::vector<Case> blocks() {
+  const Activation relu6{ActivationKind::relu6}, swish{ActivationKind::hard_swish};
+  InvertedResidual whole{.padding = 1, .residual = true, .expand_activation = relu6, .depth_activation = relu6};
+  InvertedResidual narrow{.stride = 2, .padding = 2, .project = false, .expand_activation = swish, .depth_activation = swish};
+  InvertedResidual plain{.padding = 1, .expand = false, .depth_activation = relu6, .activation = relu6};
+  whole.mean = narrow.mean = plain.mean = true;
+  return {block("block", whole, map(2, 24, 19, 17), 72, 24, 3), block("block_to_96", whole, map(1, 96, 9, 8), 100, 96, 3),
+          block("block_tile", whole, map(3, 16, 8, 7), 64, 16, 3), block("block_narrow", narrow, map(2, 16, 18, 37), 72, 0, 5),
+          block("block_narrow_tile", narrow, map(1, 40, 12, 11), 232, 0, 5), block("block_projects", plain, map(1, 40, 10, 9), 40, 72, 3)};
+}
+
+}  // namespace
+
+TEST_CASE("cuda: means as the second output of an inverted residual block", "[cuda]") {
+  for (const Case& c : blocks())
+    for (Precision precision : precisions)
+      for (const RunOptions& options : {RunOptions{}, RunOptions{.lead = 8, .tail = 16, .slice_channels = 8}}) {
+        const Step step = expect_reference(c, precision, options);
+        if (step.kernel.empty()) continue;
+        INFO(c.name << " is taken by " << step.kernel);
+        CHECK(step.kernel.find(", means") != std::string::npos);
+        if (precision == Precision::fp16) CHECK(step.launches == 1);
+      }
+}
+
+TEST_CASE("cuda: gates as the second output of the convolution that makes the last of their means", "[cuda]") {
+  const Activation relu{ActivationKind::relu}, sigmoid{ActivationKind::sigmoid}, hard{ActivationKind::hard_sigmoid};
+  const Excitation one{.bias = true, .squeeze_activation = relu, .activation = hard};
+  const Excitation second{.place = 1, .squeeze_activation = relu, .activation = sigmoid};
+  std::vector<Case> cases;
+  for (const Row& row : table()) cases.push_back(row.c);
+  for (const Case& c : blocks()) cases.push_back(c);
+  for (std::size_t k = 0; k < cases.size(); ++k) {
+    const Case c = k % 2 ? excited(cases[k], one, {}, 10, 33) : excited(cases[k], second, {24, 9}, 7, 48);
+    for (Precision precision : precisions)
+      for (const RunOptions& options : {RunOptions{}, RunOptions{.lead = 8, .tail = 16, .slice_channels = 8}}) {
+        const Step step = expect_reference(c, precision, options);
+        if (step.kernel.empty()) continue;
+        INFO(c.name << " is taken by " << step.kernel);
+        const bool itself = step.kernel.find(", means, gate") != std::string::npos;
+        CHECK(step.launches == (itself ? 1 : step.launches));
+        const bool apart = c.name.find("gemm_narrow") != std::string::npos || c.name.find("shuffle") != std::string::npos ||
+                           c.name.find("head") != std::string::npos || c.name.find("phases") != std::string::npos ||
+                           c.name.find("c17") != std::string::npos;
+        if (precision == Precision::fp16 && !apart) CHECK(itself);
+      }
+  }
+  // More than a block has room for: by launches of their own.
+  const Row wide = table().front();
+  const Step step = expect_reference(excited(wide.c, one, {}, 2000, 8), Precision::fp16);
+  CHECK((step.kernel.empty() || (step.kernel.find("gate") == std::string::npos && step.launches == 2)));
+}
+
 TEST_CASE("cuda: gates of means that are known before", "[cuda][mixed]") {
   const Activation relu{ActivationKind::relu}, sigmoid{ActivationKind::sigmoid}, hard{ActivationKind::hard_sigmoid};
   const auto gate = [](const std::string& name, const ChannelGate& op, std::vector<Desc> in, int hidden, int out) {
