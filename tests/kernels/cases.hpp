@@ -88,7 +88,7 @@ template <>
 std::vector<Case> cases_for<DisparityToDepth>();
 
 // Convolutions with what only some backends take on (engine/passes/passes.hpp, Fusions): photographs (u8) as sources,
-// products at the small size, prologues, gates and addends where results are stored, pixel shuffles, branches.
+// products at the small size, photographs that are pooled, prologues, gates and addends where results are stored, pixel shuffles, branches.
 std::vector<Case> fused_cases();
 
 // The tables of all alternatives of Op, in their order.

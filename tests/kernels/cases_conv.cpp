@@ -348,11 +348,33 @@ void add_branches(std::vector<Case>& t) {
   t.push_back(conv("branch_all_centres", {.padding = 1, .sources = {centre, centre}}, {map(1, 8, 4, 5), map(1, 5, 4, 5)}, 6, 3));
 }
 
+const Pool resnet_pool{.kernel = 3, .stride = 2, .padding = 1};
+const Pool squeezenet_pool{.kernel = 3, .stride = 2, .ceil_mode = true};
+
+Case stem(const std::string& name, ConvPool op, std::vector<Desc> in, std::int64_t out, Size2 kernel) {
+  std::int64_t channels = 0;
+  for (const Desc& x : in) channels += x.c();
+  op.sources.resize(in.size());
+  Case c{"conv_pool/" + name, op, in};
+  c.in.insert(c.in.end(), {Desc::dense({out, channels, kernel.h, kernel.w}), Desc::dense({out})});
+  if (in[0].dtype == DType::u8) c.low = 0, c.high = 256;
+  return c;
+}
+
+void add_photographs_that_are_pooled(std::vector<Case>& t) {
+  const Activation relu{ActivationKind::relu};
+  const auto photo = [](std::int64_t n, std::int64_t h, std::int64_t w) { return Desc::nhwc(n, 3, h, w, DType::u8); };
+  const Source normalised{.mean = {0.485f, 0.456f, 0.406f}, .std = {0.229f, 0.224f, 0.225f}};
+  t.push_back(stem("resnet", {.stride = 2, .padding = 3, .sources = {normalised}, .activation = relu, .pool = resnet_pool}, {photo(1, 75, 67)}, 64, 7));
+  t.push_back(stem("resnet_batch_3", {.stride = 2, .padding = 3, .sources = {normalised}, .activation = relu, .pool = resnet_pool}, {photo(3, 38, 94)}, 40, 7));
+  t.push_back(stem("two_photographs", {.stride = 2, .padding = 3, .sources = {normalised, normalised}, .activation = relu, .pool = resnet_pool}, {photo(1, 32, 40), photo(1, 32, 40)}, 64, 7));
+}
+
 }  // namespace
 
 std::vector<Case> fused_cases() {
   std::vector<Case> t;
-  add_low_products(t), add_photographs(t), add_prologues(t), add_stores(t), add_branches(t);
+  add_low_products(t), add_photographs(t), add_prologues(t), add_stores(t), add_branches(t), add_photographs_that_are_pooled(t);
   return t;
 }
 
@@ -432,34 +454,19 @@ std::vector<Case> cases_for<InvertedResidual>() {
 
 template <>
 std::vector<Case> cases_for<ConvPool>() {
-  const Pool resnet{.kernel = 3, .stride = 2, .padding = 1}, squeezenet{.kernel = 3, .stride = 2, .ceil_mode = true};
   const Activation relu{ActivationKind::relu};
-  const auto stem = [](const std::string& name, ConvPool op, std::vector<Desc> in, std::int64_t out, Size2 kernel) {
-    std::int64_t channels = 0;
-    for (const Desc& x : in) channels += x.c();
-    op.sources.resize(in.size());
-    Case c{"conv_pool/" + name, op, in};
-    c.in.insert(c.in.end(), {Desc::dense({out, channels, kernel.h, kernel.w}), Desc::dense({out})});
-    if (in[0].dtype == DType::u8) c.low = 0, c.high = 256;
-    return c;
-  };
-  const auto photo = [](std::int64_t n, std::int64_t h, std::int64_t w) { return Desc::nhwc(n, 3, h, w, DType::u8); };
-  const Source normalised{.mean = {0.485f, 0.456f, 0.406f}, .std = {0.229f, 0.224f, 0.225f}};
   return {
-      stem("resnet", {.stride = 2, .padding = 3, .sources = {normalised}, .activation = relu, .pool = resnet}, {photo(1, 75, 67)}, 64, 7),
-      stem("resnet_batch_3", {.stride = 2, .padding = 3, .sources = {normalised}, .activation = relu, .pool = resnet}, {photo(3, 38, 94)}, 40, 7),
-      stem("densenet", {.stride = 2, .padding = 3, .activation = relu, .pool = resnet}, {map(1, 3, 41, 30)}, 96, 7),
-      stem("squeezenet", {.stride = 2, .activation = relu, .pool = squeezenet}, {map(2, 3, 44, 37)}, 96, 7),
-      stem("two_photographs", {.stride = 2, .padding = 3, .sources = {normalised, normalised}, .activation = relu, .pool = resnet}, {photo(1, 32, 40), photo(1, 32, 40)}, 64, 7),
-      stem("enlarged_source", {.padding = 1, .sources = {source(bilinear(2), PadMode::reflect)}, .activation = relu, .pool = resnet}, {map(1, 5, 9, 11)}, 24, 3),
-      stem("three_by_three_to_128", {.stride = 2, .padding = 1, .activation = relu, .pool = squeezenet}, {map(1, 3, 33, 23)}, 128, 3),
-      stem("to_33", {.padding = 1, .pool = resnet}, {map(1, 8, 17, 9)}, 33, 3),
-      stem("to_5", {.padding = 1, .activation = relu, .pool = resnet}, {map(1, 3, 9, 8)}, 5, 3),
-      stem("elu_stride_1x2", {.stride = {1, 2}, .padding = {1, 2, 1, 2}, .activation = {ActivationKind::elu, 0.5f}, .pool = resnet}, {map(1, 4, 21, 18)}, 16, {3, 5}),
-      stem("hard_swish", {.padding = 1, .activation = {ActivationKind::hard_swish}, .pool = resnet}, {map(1, 3, 9, 9)}, 16, 3),
+      stem("densenet", {.stride = 2, .padding = 3, .activation = relu, .pool = resnet_pool}, {map(1, 3, 41, 30)}, 96, 7),
+      stem("squeezenet", {.stride = 2, .activation = relu, .pool = squeezenet_pool}, {map(2, 3, 44, 37)}, 96, 7),
+      stem("enlarged_source", {.padding = 1, .sources = {source(bilinear(2), PadMode::reflect)}, .activation = relu, .pool = resnet_pool}, {map(1, 5, 9, 11)}, 24, 3),
+      stem("three_by_three_to_128", {.stride = 2, .padding = 1, .activation = relu, .pool = squeezenet_pool}, {map(1, 3, 33, 23)}, 128, 3),
+      stem("to_33", {.padding = 1, .pool = resnet_pool}, {map(1, 8, 17, 9)}, 33, 3),
+      stem("to_5", {.padding = 1, .activation = relu, .pool = resnet_pool}, {map(1, 3, 9, 8)}, 5, 3),
+      stem("elu_stride_1x2", {.stride = {1, 2}, .padding = {1, 2, 1, 2}, .activation = {ActivationKind::elu, 0.5f}, .pool = resnet_pool}, {map(1, 4, 21, 18)}, 16, {3, 5}),
+      stem("hard_swish", {.padding = 1, .activation = {ActivationKind::hard_swish}, .pool = resnet_pool}, {map(1, 3, 9, 9)}, 16, 3),
       stem("pool_of_2", {.padding = 1, .activation = relu, .pool = {.kernel = 2, .stride = 2}}, {map(1, 3, 9, 8)}, 16, 3),
-      stem("map_1x1", {.stride = 2, .padding = 3, .activation = relu, .pool = resnet}, {map(2, 3, 1, 1)}, 64, 7),
-      stem("map_1x70", {.stride = 2, .padding = 3, .activation = relu, .pool = resnet}, {map(1, 3, 1, 70)}, 64, 7),
+      stem("map_1x1", {.stride = 2, .padding = 3, .activation = relu, .pool = resnet_pool}, {map(2, 3, 1, 1)}, 64, 7),
+      stem("map_1x70", {.stride = 2, .padding = 3, .activation = relu, .pool = resnet_pool}, {map(1, 3, 1, 70)}, 64, 7),
   };
 }
 

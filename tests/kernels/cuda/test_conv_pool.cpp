@@ -24,7 +24,11 @@ TEST_CASE("cuda: convolutions with the pool behind them", "[cuda]") {
       {"map_1x1", "in parts"},
       {"map_1x70", "pooled, 1 pass, 4 deep"},
   };
-  for (const Case& c : cases_for<ConvPool>())
+  std::vector<Case> cases = cases_for<ConvPool>();
+  for (const Case& c : fused_cases())
+    if (std::holds_alternative<ConvPool>(c.op)) cases.push_back(c);
+  CHECK(cases.size() == in_halves.size());
+  for (const Case& c : cases)
     for (Precision precision : precisions) {
       const Step step = expect_reference(c, precision);
       if (step.kernel.empty()) continue;
