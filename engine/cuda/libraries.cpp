@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <filesystem>
 
+#include "engine/module_abi.hpp"
 #include "fathom/error.hpp"
 
 namespace fathom {
@@ -32,7 +33,7 @@ OpenedLibraries open_conv_libraries() {
   void* const library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
   if (!library) return {nullptr, std::string("it cannot be opened (") + dlerror() + ")"};
   const auto entry = reinterpret_cast<const LibraryModule* (*)()>(dlsym(library, "fathom_library_module"));
-  if (!entry || entry()->built_for != library_module_abi(FATHOM_VERSION))
+  if (!entry || entry()->built_for != module_abi())
     return {nullptr, path.string() + " was built for another version of Fathom"};
   try {
     return {std::shared_ptr<ConvLibraries>(entry()->open(nullptr)), ""};

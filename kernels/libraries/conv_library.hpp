@@ -1,6 +1,6 @@
 // Convolutions by NVIDIA's libraries, as a second module, libfathom_libraries.so: what Fathom's own kernels are
 // measured against, and choices beside them where kernels are timed. Without the module, or without the libraries,
-// there are none. Both sides must have been compiled to the same layout: the module says for what it was built.
+// there are none. Both sides must have been compiled from the same headers: the module says for what it was built.
 #pragma once
 
 #include <array>
@@ -9,8 +9,6 @@
 #include <memory>
 #include <string>
 #include <vector>
-
-#include "engine/module_abi.hpp"
 
 namespace fathom {
 
@@ -52,14 +50,10 @@ class ConvLibraries {
 
 // What the module's one symbol, `extern "C" const LibraryModule* fathom_library_module()`, gives.
 struct LibraryModule {
-  const char* built_for;  // equals library_module_abi(), or nothing else is used
+  const char* built_for;  // equals module_abi(), or nothing else is used
   // For this thread's GPU; or, to look at what the libraries would choose where there is none, for one that
   // `device_json` describes as cuDNN has it, without running. Throws Error{device}. The caller deletes it.
   ConvLibraries* (*open)(const char* device_json);
 };
-
-inline std::string library_module_abi(const char* version) {
-  return module_abi(version, {sizeof(LibraryConv), sizeof(LibraryData), sizeof(LibraryKernel), sizeof(ConvLibraries)});
-}
 
 }  // namespace fathom

@@ -7,6 +7,7 @@
 #include <optional>
 #include <utility>
 
+#include "engine/module_abi.hpp"
 #include "fathom/error.hpp"
 #include "kernels/libraries/conv_library.hpp"
 
@@ -292,7 +293,7 @@ ConvLibraries* open(const char* device_json) { return new Cudnn(device_json); }
 }  // namespace fathom
 
 extern "C" __attribute__((visibility("default"))) const fathom::LibraryModule* fathom_library_module() {
-  static const std::string built_for = fathom::library_module_abi(FATHOM_VERSION);
+  static const std::string built_for = fathom::module_abi();
   static const fathom::LibraryModule module{built_for.c_str(), &fathom::open};
   return &module;
 }

@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <set>
 
+#include "engine/module_abi.hpp"
 #include "fathom/error.hpp"
 #include "kernels/libraries/conv_library.hpp"
 #include "tests/catch.hpp"
@@ -41,7 +42,7 @@ TEST_CASE("cuDNN takes the graphs that are made for it", "[kernels]") {
   REQUIRE(file);
   const auto entry = reinterpret_cast<const LibraryModule* (*)()>(dlsym(file, "fathom_library_module"));
   REQUIRE(entry);
-  CHECK(entry()->built_for == library_module_abi(FATHOM_VERSION));
+  CHECK(entry()->built_for == module_abi());
   CHECK_THROWS_MATCHES(entry()->open("{}"), Error, Fails(ErrorKind::device, {"cuDNN"}));
 
   // An older cuDNN asks for a GPU at once.

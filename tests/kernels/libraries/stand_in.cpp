@@ -2,6 +2,7 @@
 // all that lies between Conv2d and a library.
 #include <algorithm>
 
+#include "engine/module_abi.hpp"
 #include "engine/tensor.hpp"
 #include "fathom/error.hpp"
 #include "kernels/libraries/conv_library.hpp"
@@ -68,7 +69,7 @@ ConvLibraries* open(const char*) { return new StandIn; }
 }  // namespace
 
 extern "C" __attribute__((visibility("default"))) const LibraryModule* fathom_library_module() {
-  static const std::string built_for = library_module_abi(FATHOM_VERSION);
+  static const std::string built_for = module_abi();
   static const LibraryModule module{built_for.c_str(), &open};
   return &module;
 }
