@@ -194,6 +194,30 @@ TEST_CASE("cuda: a convolution that was timed is built the same way from the fil
   }
 }
 
+TEST_CASE("cuda: of what was timed only the chosen kernel's weights stay, and those as long as its step", "[cuda]") {
+  const TemporaryFolder folder;
+  const auto tuning = std::make_shared<Tuning>(folder / "choices.txt", "this GPU");
+  CudaBackend cuda(GpuInfo::current(), Precision::fp32, Constants::packed, tuning);
+  const auto taken_bytes = [] {
+    std::size_t free = 0, total = 0;
+    REQUIRE(cudaMemGetInfo(&free, &total) == cudaSuccess);
+    return static_cast<std::int64_t>(total - free);
+  };
+  const std::int64_t before = taken_bytes();
+  Step step = run_op(small_case(), values_of(small_case()), cuda, {}, DeviceMemory()).step;
+  CHECK(cuda.packed_bytes() >= 16 * 24 * 3 * 3 * 4);
+#ifdef FATHOM_EMULATED  // a GPU's driver takes memory in large pieces, and for kernels too
+  CHECK(taken_bytes() - before == cuda.packed_bytes());
+#endif
+  step = {};
+  CHECK(cuda.packed_bytes() == 0);
+#ifdef FATHOM_EMULATED
+  CHECK(taken_bytes() == before);
+#else
+  (void)before;
+#endif
+}
+
 TEST_CASE("cuda: what a library runs equals the reference", "[cuda]") {
 #ifdef FATHOM_STAND_IN  // on the emulator, in the host's memory
   setenv("FATHOM_LIBRARY_MODULE", FATHOM_STAND_IN, 1);
