@@ -52,8 +52,8 @@ std::shared_ptr<const void> CudaBackend::packed(const std::string& key, std::int
 const OpenedLibraries& CudaBackend::libraries() {
   const std::lock_guard lock(mutex_);
   if (!libraries_)
-    libraries_ = std::make_shared<const OpenedLibraries>(
-        constants_ == Constants::left_out ? OpenedLibraries{nullptr, "nothing can run here"} : open_conv_libraries());
+    libraries_ = std::make_shared<const OpenedLibraries>(gpu_.present ? open_conv_libraries()
+                                                                      : OpenedLibraries{{}, "there is no GPU"});
   return *libraries_;
 }
 

@@ -200,7 +200,7 @@ std::string name_of(const Descriptor& config, const Descriptor& engine) {
   return text;
 }
 
-class Cudnn final : public ConvLibraries {
+class Cudnn final : public ConvLibrary {
  public:
   explicit Cudnn(const char* device_json) {
     if (device_json) {
@@ -286,7 +286,7 @@ class Cudnn final : public ConvLibraries {
   std::vector<Descriptor> device_;                                // then the one described
 };
 
-ConvLibraries* open(const char* device_json) { return new Cudnn(device_json); }
+ConvLibrary* open(const char* device_json) { return new Cudnn(device_json); }
 
 }  // namespace
 
