@@ -103,7 +103,8 @@ TEST_CASE("cuBLASLt takes the descriptors that are made for it", "[kernels]") {
     }
   // With a GPU it starts, and without it says why not.
   try {
-    CHECK(std::unique_ptr<ConvLibrary>(module->open(nullptr))->version() == library->version());
+    const std::unique_ptr<ConvLibrary> started(module->open(nullptr));
+    CHECK(started->version() == library->version());
   } catch (const Error& e) {
     CHECK(e.kind() == ErrorKind::device);
     CHECK_THAT(e.what(), says("cuBLASLt: it does not start"));

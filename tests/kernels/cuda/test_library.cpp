@@ -60,6 +60,8 @@ std::vector<Case> wide_table() {
 std::vector<Case> product_table() {
   const std::vector<Desc> x{map(2, 24, 5, 6)}, with_residual{map(2, 24, 5, 6), map(2, 16, 5, 6)};
   const Desc w = weight(16, 24, 1, 1);
+  std::vector<Desc> apart = with_residual;  // its pixels further apart than those of the output
+  apart[1].stride = {40 * 5 * 6, 1, 40 * 6, 40};
   return {
       case_of("1x1", {}, x, w),
       case_of("1x1_bias", {.bias = true}, x, w),
@@ -67,6 +69,7 @@ std::vector<Case> product_table() {
       case_of("1x1_bias_relu", {.bias = true, .activation = relu}, x, w),
       case_of("1x1_residual", {.bias = true, .residual = true, .activation = relu}, with_residual, w),
       case_of("1x1_residual_alone", {.residual = true}, with_residual, w),
+      case_of("1x1_residual_apart", {.residual = true}, apart, w),
       case_of("1x1_one_pixel", {.bias = true, .activation = relu}, {map(1, 8, 1, 1)}, weight(40, 8, 1, 1)),
       case_of("1x1_one_column", {.bias = true}, {map(3, 8, 5, 1)}, weight(16, 8, 1, 1)),
   };
@@ -89,7 +92,8 @@ Names kernels_by_library(const Case& c, Precision precision, const RunOptions& o
   Names names;
   for (ByLibrary backend{cuda};; ++backend.which) {
     try {
-      names.insert(held.kernel(backend, options));
+      const bool another = names.insert(held.kernel(backend, options)).second;
+      CHECK(another);
     } catch (const Error& e) {
       if (e.kind() != ErrorKind::unsupported) throw;
       return names;
