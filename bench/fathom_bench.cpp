@@ -531,7 +531,7 @@ int main(int argc, char** argv) {
       ->delimiter(',');
   ops_command->add_option("--batch", ops_flags.batch, "of the networks")->check(CLI::Range(1, 65536));
   ops_command->add_flag("--tables", ops_flags.tables, "instead: the cases of the tests");
-  ops_command->add_flag("--libraries", ops_flags.options.libraries, "each convolution by cuDNN too, where it has it");
+  ops_command->add_flag("--libraries", ops_flags.options.libraries, "each convolution by cuDNN and cuBLASLt too, where they have it");
   ops_command->add_flag("--list", ops_flags.list, "only list them, with how often the networks have each");
   ops_command->add_option("--filter", ops_flags.options.filter, "only names that this regular expression finds");
   ops_command->add_option("--seconds", ops_flags.options.seconds, "of measuring per operation")

@@ -11,8 +11,8 @@
 #                     (beside PyTorch in halves, eager and recorded as a CUDA graph), timing_fp32, timing_tf32, peers_fp32
 #   3  where, and against the best?   layers (each kernel of the main networks by Nsight Compute), autotune (beside
 #                     torch.compile's max-autotune for some), peers_8 (at batch 8), timing_others (the other networks),
-#                     libraries (cuDNN's kernels are right), timing_libraries (and chosen where they are faster), racecheck,
-#                     initcheck, whole_networks (at full width beside the reference)
+#                     libraries (kernels of cuDNN and cuBLASLt are right), timing_libraries (and chosen where they are faster),
+#                     racecheck, initcheck, whole_networks (at full width beside the reference)
 # --limit: parts that would begin later are left out, and one under way is ended then. The report OUT/gpu_check.json, and
 # each part's log and JSON beside it, are written part by part; --bundle keeps all of them in one .tgz as well.
 # Takes the programs of --build (default build/gpu) and builds them if they are missing: cmake --preset gpu, and for one
@@ -53,7 +53,7 @@ programs=(tests/gpu/gpu_tests tests/emulator/gpu/gpu_conformance bench/fathom_be
 all_there() { local p; for p in "${programs[@]}"; do [ -f "$build/$p" ] || return 1; done; }
 if ! [ "$rehearse" ] && ! all_there; then
   cmake --preset gpu && cmake --build --preset gpu || exit 1
-  cmake --build --preset gpu --target fathom_libraries >/dev/null 2>&1  # where there is cuDNN
+  for library in fathom_cudnn fathom_cublaslt; do cmake --build --preset gpu --target $library >/dev/null 2>&1; done  # those that there are
 fi
 
 if [ "$pack" ]; then
@@ -65,7 +65,7 @@ if [ "$pack" ]; then
   for p in "${programs[@]}"; do
     mkdir -p "$pack/build/gpu/$(dirname "$p")" && strip -o "$pack/build/gpu/$p" "$build/$p" || exit 1
   done
-  [ ! -f "$build/libfathom_libraries.so" ] || strip -o "$pack/build/gpu/libfathom_libraries.so" "$build/libfathom_libraries.so"
+  for p in libfathom_cudnn.so libfathom_cublaslt.so; do [ ! -f "$build/$p" ] || strip -o "$pack/build/gpu/$p" "$build/$p"; done
   git describe --always --dirty=+ >"$pack/commit" 2>/dev/null
   du -sh "$pack"
   exit
@@ -82,7 +82,7 @@ if [ "$rehearse" ]; then
   module=$(cd "$build" && pwd)/libfathom_cuda_emulated.so  # for the programs; the tests have their own in them
   device="CUDA emulator (rehearsal)"
 else
-  export FATHOM_COMMIT FATHOM_LIBRARY_MODULE=none  # cuDNN has parts of its own: its kernels take long to make
+  export FATHOM_COMMIT FATHOM_LIBRARY_MODULE=none  # cuDNN and cuBLASLt have parts of their own: their kernels take long to make
   chmod +x "${programs[@]/#/$build/}"
   conformance=$build/tests/emulator/gpu/gpu_conformance
   kernels=$build/tests/gpu/gpu_tests networks=$build/tests/gpu/gpu_tests
@@ -198,12 +198,13 @@ timing() {  # NAME ARGUMENTS...: of the main networks
 tuned=$out/tuning.txt  # choices of kernels, once they were timed
 tuning() { [ ! -s "$tuned" ] || printf '%s\n' --tuning "$tuned"; }
 
-with_libraries() {  # NAME COMMAND...: with cuDNN, which Python's packages may have
-  local name=$1 found
+with_libraries() {  # NAME COMMAND...: with cuDNN and cuBLASLt, which Python's packages may have
+  local name=$1 found modules
   [ "$rehearse" ] && { note "$name" "not rehearsed" 0; return; }
-  [ -f "$build/libfathom_libraries.so" ] || { note "$name" "built without cuDNN" 0; return; }
+  modules=$(ls "$(realpath "$build")"/libfathom_{cudnn,cublaslt}.so 2>/dev/null | paste -sd:)
+  [ "$modules" ] || { note "$name" "built without libraries" 0; return; }
   found=$(python3 -c 'import glob, sysconfig; print(":".join(glob.glob(sysconfig.get_paths()["purelib"] + "/nvidia/*/lib")))' 2>/dev/null)
-  FATHOM_LIBRARY_MODULE=$(realpath "$build")/libfathom_libraries.so LD_LIBRARY_PATH=${LD_LIBRARY_PATH:+$LD_LIBRARY_PATH:}$found "${@:2}"
+  FATHOM_LIBRARY_MODULE=$modules LD_LIBRARY_PATH=${LD_LIBRARY_PATH:+$LD_LIBRARY_PATH:}$found "${@:2}"
 }
 
 for name in "${parts[@]}"; do
@@ -213,7 +214,7 @@ for name in "${parts[@]}"; do
     glance) [ "$rehearse" ] || fps glance "$joined" --precision fp16 --batch 1 --seconds 0.1 ;;
     networks) part networks "$networks" "[networks]~[long],[sessions]"
       grep "error" "$out/networks.log" ;;
-    kernels) if [ "$rehearse" ]; then part kernels "$kernels" "cuda: weights are packed once"; else part kernels "$kernels" "[cuda]"; fi ;;
+    kernels) if [ "$rehearse" ]; then part kernels "$kernels" "cuda: weights are packed once*"; else part kernels "$kernels" "[cuda]"; fi ;;
     memcheck) sanitizer memcheck ;;
     libraries) with_libraries "$name" part "$name" "$kernels" "cuda: what a library runs equals the reference" ;;
     timing_libraries) with_libraries "$name" fps "$name" hr_depth,drnet_resnet50,umich_mobilenetv2 --precision fp16 --seconds 0.2 --tuning "$out/tuning_libraries.txt" ;;

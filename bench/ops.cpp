@@ -101,7 +101,16 @@ std::shared_ptr<std::byte> OpRun::put(const Desc& desc, std::uint64_t seed) {
   return memory;
 }
 
-OpRun::OpRun(const OpProblem& problem, Backend& backend, bool by_library)
+std::vector<std::string> libraries_for(const OpProblem& problem) {
+  const auto* const conv = std::get_if<Conv2d>(&problem.op);
+  if (!conv) return {};
+  const std::size_t data = problem.in.size() - parameter_names(problem.op).size();
+  const Desc& weight = problem.in[data];
+  if (weight.extent[2] != 1 || weight.extent[3] != 1 || conv->groups != 1) return {"cudnn"};
+  return {"cudnn", "cublaslt"};
+}
+
+OpRun::OpRun(const OpProblem& problem, Backend& backend, const std::string& library)
     : backend_(backend), queue_(backend.queue()), out_(problem.out) {
   const std::vector<const char*> parameters = parameter_names(problem.op);
   const std::size_t data = problem.in.size() - parameters.size();
@@ -117,10 +126,12 @@ OpRun::OpRun(const OpProblem& problem, Backend& backend, bool by_library)
   int id = static_cast<int>(problem.in.size());
   if (outs.size() > 1) io.mean = {id++, outs[1], problem.name + "/mean", nullptr};
   io.out = {id, out_, problem.name + "/out", nullptr};  // the last
-  if (by_library) {
+  if (!library.empty()) {
     const std::vector<Step> steps = backend.library_steps(problem.op, io);
-    if (steps.empty()) throw Error(ErrorKind::unsupported, problem.name + ": no library has such an operation");
-    step_ = steps.front();
+    const auto first = std::find_if(steps.begin(), steps.end(),
+                                    [&](const Step& step) { return step.kernel.starts_with(library + ":"); });
+    if (first == steps.end()) throw Error(ErrorKind::unsupported, library + " is not there, or has no such operation");
+    step_ = *first;
   } else {
     step_ = backend.prepare(problem.op, io);
   }

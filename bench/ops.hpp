@@ -29,12 +29,16 @@ double multiply_adds(const OpProblem& problem);
 // "(1, 64, 48, 160) (64, 64, 3, 3) Conv2d padding 1 activation relu"
 std::string to_text(const OpProblem& problem);
 
+// The libraries that may have such an operation, as their kernels' names begin: cuDNN every convolution, cuBLASLt those
+// that are a product of matrices.
+std::vector<std::string> libraries_for(const OpProblem& problem);
+
 // One operation with memory to run in, filled with numbers in [-1, 1).
 class OpRun {
  public:
-  // `by_library`: not by the backend's own kernel but by its library's likeliest. Throws Error{unsupported} where there
-  // is none.
-  OpRun(const OpProblem& problem, Backend& backend, bool by_library = false);
+  // `library`: not by the backend's own kernel but by the likeliest of this library. Throws Error{unsupported} where
+  // there is none.
+  OpRun(const OpProblem& problem, Backend& backend, const std::string& library = "");
   const Step& step() const { return step_; }
   double milliseconds();  // of one run, by the device's clock
   std::vector<std::byte> output();

@@ -25,20 +25,20 @@ void run_benchmarks(const std::vector<OpProblem>& problems, Backend& backend, co
 
   // Google Benchmark calls each function a few times: what it prepares is kept until the next one's turn.
   std::optional<OpRun> current;
-  std::string current_name;
-  const auto add = [&](const OpProblem& problem, const std::string& name, bool by_library) {
-    const auto body = [&, name, by_library](benchmark::State& state) {
+  std::string current_name, why_not;
+  const auto add = [&](const OpProblem& problem, const std::string& name, const std::string& library) {
+    const auto body = [&, name, library](benchmark::State& state) {
       if (current_name != name) {
         current.reset(), current_name = name;
         try {
-          current.emplace(problem, backend, by_library);
+          current.emplace(problem, backend, library);
           current->milliseconds();
         } catch (const Error& e) {
-          if (e.kind() != ErrorKind::unsupported || !by_library) throw;
-          current.reset();
+          if (e.kind() != ErrorKind::unsupported || library.empty()) throw;
+          current.reset(), why_not = e.what();
         }
       }
-      if (!current) return state.SkipWithError("no library has such an operation");
+      if (!current) return state.SkipWithError(why_not.c_str());
       for (auto _ : state) state.SetIterationTime(current->milliseconds() / 1e3);
       using benchmark::Counter;
       const Step& step = current->step();
@@ -53,8 +53,9 @@ void run_benchmarks(const std::vector<OpProblem>& problems, Backend& backend, co
         ->Unit(benchmark::kMicrosecond);
   };
   for (const OpProblem& problem : problems) {
-    add(problem, problem.name, false);
-    if (options.libraries) add(problem, problem.name + "/library", true);
+    add(problem, problem.name, "");
+    if (!options.libraries) continue;
+    for (const std::string& library : libraries_for(problem)) add(problem, problem.name + "/" + library, library);
   }
   if (!benchmark::RunSpecifiedBenchmarks())
     throw Error(ErrorKind::usage, "ops: no name matches '" + options.filter + "'");

@@ -9,7 +9,7 @@
 namespace fathom {
 
 struct OpsOptions {
-  bool libraries = false;  // each operation also by the device's own library, where it has it
+  bool libraries = false;  // each operation also by the device's own libraries, where they have it
   double seconds = 0.1;    // of measuring per operation
   std::string filter;      // a regular expression of names; empty: all
   std::string json;        // also written here, by Google Benchmark

@@ -46,7 +46,8 @@ class Backend {
   virtual Graph choose_types(Graph graph) const { return graph; }
   // Packs weights, chooses a kernel, asks for workspace. Thread-safe.
   virtual Step prepare(const Op& op, const NodeIo& io) = 0;
-  // The same by the device's own libraries, to measure `prepare` against; none where there are none.
+  // The same by the device's own libraries, to measure `prepare` against, each one's likeliest kernels first; none where
+  // they do not have the operation. Throws Error{unsupported} where they should be and are not.
   virtual std::vector<Step> library_steps(const Op&, const NodeIo&) { return {}; }
   virtual std::int64_t weight_bytes() const = 0;  // packed so far
 

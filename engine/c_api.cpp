@@ -82,6 +82,7 @@ fathom_engine* fathom_engine_load(const char* path, const fathom_options* option
       o.threads = options->threads;
       o.input_width = options->input_width, o.input_height = options->input_height;
       if (options->budget_bytes) o.budget_bytes = options->budget_bytes;
+      if (options->tuning) o.tuning = options->tuning;
     }
     const fathom::Engine engine = fathom::Engine::load(path, o);
     const fathom::Frame own = engine.frame();
@@ -93,6 +94,13 @@ fathom_engine* fathom_engine_load(const char* path, const fathom_options* option
 void fathom_engine_free(fathom_engine* engine) { delete engine; }
 const char* fathom_engine_network(const fathom_engine* engine) { return engine ? engine->network.c_str() : ""; }
 const char* fathom_engine_device(const fathom_engine* engine) { return engine ? engine->device.c_str() : ""; }
+
+const char* fathom_engine_warning(const fathom_engine* engine) {
+  thread_local std::string text;
+  text.clear();
+  if (engine) guarded([&] { text = engine->engine.warning(); });
+  return text.c_str();
+}
 
 int fathom_engine_inputs(const fathom_engine* engine, int batch, int height, int width, fathom_tensor* tensors,
                          int* count) {

@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <vector>
 
+#include "engine/module_abi.hpp"
 #include "fathom/error.hpp"
 
 namespace fathom {
@@ -65,7 +66,7 @@ Entry find_entry() {
 
 std::unique_ptr<Backend> open_cuda_backend(const CudaRequest& request) {
   const CudaModule* const module = find_entry()();
-  const std::string ours = cuda_module_abi(FATHOM_VERSION);
+  const std::string ours = module_abi();
   if (module->built_for != ours)
     refuse("the CUDA module was built for another engine ('" + std::string(module->built_for) + "', not '" + ours +
            "')");

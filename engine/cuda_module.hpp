@@ -1,6 +1,6 @@
 // The CUDA backend is a module, libfathom_cuda.so, that is opened when a GPU is asked for: so one program runs on
 // machines with a GPU and on those without CUDA. What passes between the two is C++ (Backend, Graph, Step), which both
-// must have been compiled to the same layout: the module says for what it was built before anything else is called.
+// must have been compiled from the same headers: the module says for what it was built before anything else is called.
 //
 // It is looked for: where the environment variable FATHOM_CUDA_MODULE says (a path, or "none" for no GPU); in the
 // program itself, if the module's sources are linked into it; beside the engine's library or program, in the folder
@@ -11,7 +11,6 @@
 #include <string>
 
 #include "engine/backend.hpp"
-#include "engine/module_abi.hpp"
 #include "fathom/device.hpp"
 
 namespace fathom {
@@ -24,18 +23,11 @@ struct CudaRequest {
 
 // What the module's one symbol, `extern "C" const CudaModule* fathom_cuda_module()`, gives.
 struct CudaModule {
-  const char* built_for;                 // equals cuda_module_abi() of the engine, or nothing else is used
+  const char* built_for;                 // equals module_abi() of the engine, or nothing else is used
   Backend* (*open)(const CudaRequest&);  // throws Error; the caller deletes it
 };
 
 // Throws Error{device} that says in one sentence why there is no GPU.
 std::unique_ptr<Backend> open_cuda_backend(const CudaRequest& request);
-
-inline std::string cuda_module_abi(const char* version) {
-  return module_abi(
-      version, {sizeof(Backend), sizeof(Queue), sizeof(Recorder), sizeof(Fusions), sizeof(StorageRules), sizeof(Op),
-                sizeof(Graph), sizeof(Node), sizeof(ValueInfo), sizeof(Output), sizeof(Constant), sizeof(NodeIo),
-                sizeof(Operand), sizeof(Step), sizeof(RunArgs), sizeof(CudaRequest), sizeof(CudaModule)});
-}
 
 }  // namespace fathom

@@ -1,20 +1,11 @@
-// What a module that is opened at run time must agree on with whoever opens it, beside the sizes of what passes between
-// the two: version, compiler, C++ library.
+// What a module that is opened at run time must agree on with whoever opens it: version, compiler, C++ library, and
+// every header that what passes between the two is declared in (cmake/ModuleAbi.cmake).
 #pragma once
 
-#include <cstddef>
-#include <initializer_list>
 #include <string>
 
 namespace fathom {
 
-inline std::string module_abi(const char* version, std::initializer_list<std::size_t> sizes) {
-  std::string text = std::string("Fathom ") + version + ", " + __VERSION__ + ", C++ " + std::to_string(__cplusplus);
-#ifdef _GLIBCXX_USE_CXX11_ABI
-  text += ", strings " + std::to_string(_GLIBCXX_USE_CXX11_ABI);
-#endif
-  for (const std::size_t size : sizes) text += ' ', text += std::to_string(size);
-  return text;
-}
+std::string module_abi();  // "Fathom 0.1.0, headers 5d41402abc4b2a76, compiler 12.2.0, C++ 202002, strings 1"
 
 }  // namespace fathom

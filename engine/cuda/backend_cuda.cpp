@@ -28,8 +28,10 @@ CudaBackend::CudaBackend(GpuInfo gpu, Precision precision, Constants constants, 
 std::shared_ptr<const void> CudaBackend::packed(const std::string& key, std::int64_t bytes,
                                                 const std::function<void(std::byte*)>& fill) {
   const std::lock_guard lock(mutex_);
-  if (const auto found = packed_.find(key); found != packed_.end()) return found->second;
-  std::shared_ptr<const void> made;
+  Packed& known = packed_[key];
+  if (auto kept = known.memory.lock(); kept.use_count() > 0) return kept;
+  // Where constants are left out there is nothing at the pointer, but it is kept and counted all the same.
+  std::shared_ptr<const void> made(std::make_shared<char>(), nullptr);
   if (constants_ != Constants::left_out) {
     void* device = nullptr;
     check(cudaMalloc(&device, static_cast<std::size_t>(bytes)));
@@ -43,21 +45,23 @@ std::shared_ptr<const void> CudaBackend::packed(const std::string& key, std::int
     }
     check(cudaStreamSynchronize(nullptr));  // both may return before they are done, and sessions' streams do not wait
   }
-  packed_bytes_ += bytes;
-  return packed_[key] = std::move(made);
+  known = {made, bytes};
+  return made;
 }
 
 const OpenedLibraries& CudaBackend::libraries() {
   const std::lock_guard lock(mutex_);
   if (!libraries_)
-    libraries_ = std::make_shared<const OpenedLibraries>(
-        constants_ == Constants::left_out ? OpenedLibraries{nullptr, "nothing can run here"} : open_conv_libraries());
+    libraries_ = std::make_shared<const OpenedLibraries>(gpu_.present ? open_conv_libraries()
+                                                                      : OpenedLibraries{{}, "there is no GPU"});
   return *libraries_;
 }
 
 std::int64_t CudaBackend::packed_bytes() const {
   const std::lock_guard lock(mutex_);
-  return packed_bytes_;
+  std::int64_t bytes = 0;
+  for (const auto& [key, known] : packed_) bytes += known.memory.expired() ? 0 : known.bytes;
+  return bytes;
 }
 
 }  // namespace fathom

@@ -45,21 +45,27 @@ class CudaBackend {
   const OpenedLibraries& libraries();  // opened when first asked for. Thread-safe
 
   // Device memory that holds what a kernel made of constants (weights in the kernel's own layout), made once per key
-  // and shared; null where they are left out. The key is the constants' names and what was done to them. `fill` writes
-  // all `bytes` into host memory. Thread-safe. Throws Error{memory}.
+  // and shared, for as long as a step keeps the pointer: what only steps used that are gone, as of frames that are no
+  // longer run, or of kernels that were only measured, is given back. The pointer is null where constants are left
+  // out. The key is the constants' names and what was done to them. `fill` writes all `bytes` into host memory.
+  // Thread-safe. Throws Error{memory}.
   std::shared_ptr<const void> packed(const std::string& key, std::int64_t bytes,
                                      const std::function<void(std::byte*)>& fill);
-  std::int64_t packed_bytes() const;
+  std::int64_t packed_bytes() const;  // of what is kept now
 
  private:
+  struct Packed {
+    std::weak_ptr<const void> memory;
+    std::int64_t bytes = 0;
+  };
+
   GpuInfo gpu_;
   Precision precision_;
   Constants constants_;
   std::shared_ptr<Tuning> tuning_;
   std::shared_ptr<const OpenedLibraries> libraries_;
   mutable std::mutex mutex_;
-  std::map<std::string, std::shared_ptr<const void>> packed_;
-  std::int64_t packed_bytes_ = 0;
+  std::map<std::string, Packed> packed_;
 };
 
 }  // namespace fathom

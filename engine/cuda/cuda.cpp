@@ -1,5 +1,6 @@
 #include "engine/cuda/cuda.hpp"
 
+#include "engine/cuda/libraries.hpp"
 #include "engine/cuda/tuning.hpp"
 #include "fathom/error.hpp"
 #include "kernels/cuda/kernels.hpp"
@@ -64,6 +65,8 @@ class Cuda final : public Backend {
     const auto* const conv = std::get_if<Conv2d>(&op);
     if (!conv || device_ < 0) return {};
     const OnDevice here(device_);
+    if (const OpenedLibraries& found = backend_.libraries(); found.list.empty())
+      throw Error(ErrorKind::unsupported, "no library: " + found.missing);
     return fathom::library_steps(*conv, io, backend_);
   }
   std::int64_t weight_bytes() const override { return backend_.packed_bytes(); }

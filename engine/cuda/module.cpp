@@ -1,6 +1,7 @@
 // What libfathom_cuda.so shows to the engine: one function.
 #include "engine/cuda/cuda.hpp"
 #include "engine/cuda_module.hpp"
+#include "engine/module_abi.hpp"
 #include "fathom/error.hpp"
 #include "kernels/cuda/kernels.hpp"
 #include "kernels/cuda/launch.cuh"
@@ -44,7 +45,7 @@ Backend* open(const CudaRequest& request) {
 }  // namespace fathom
 
 extern "C" __attribute__((visibility("default"))) const fathom::CudaModule* fathom_cuda_module() {
-  static const std::string built_for = fathom::cuda_module_abi(FATHOM_VERSION);
+  static const std::string built_for = fathom::module_abi();
   static const fathom::CudaModule module{built_for.c_str(), &fathom::open};
   return &module;
 }

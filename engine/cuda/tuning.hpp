@@ -1,6 +1,6 @@
 // Choices of kernels that were timed on a GPU, kept in a text file: after a first line that says what it is, one choice
-// a line, its parts between tabs: where (GPU, driver, version of Fathom), problem, choice, microseconds. What was
-// recorded elsewhere is kept and not used.
+// a line, its parts between tabs: where (GPU, driver, version of Fathom), problem (with the versions of the libraries
+// that were asked too), choice, microseconds. What was recorded elsewhere is kept and not used.
 #pragma once
 
 #include <functional>

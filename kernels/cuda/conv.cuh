@@ -161,6 +161,7 @@ struct ConvChoice {
 // By NVIDIA's libraries, where they are and the problem is one of theirs: see conv_library.cu.
 std::string fits_library(const ConvTask& task);
 std::vector<LibraryKernel> library_kernels(const ConvTask& task);
+std::string library_versions(const ConvTask& task);  // of those that the problem is put to; empty: none
 void build_library(const ConvTask& task, Step& step, const LibraryKernel& kernel);
 
 // Where the backend has a Tuning: the step by the choice that is fastest on its GPU. False: there is nothing to choose.

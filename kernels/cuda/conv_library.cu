@@ -49,6 +49,15 @@ std::shared_ptr<const void> packed_weights(const ConvTask& task) {
                        [&](const float* from, float* to) { pack(from, to, [](float w) { return w; }); });
 }
 
+std::shared_ptr<const void> packed_bias(const ConvTask& task, const LibraryKernel& kernel) {
+  if (!task.role.bias || !kernel.bias_as_maps || type_of(task) != LibraryConv::Type::half) return task.bias();
+  const Operand& bias = *task.role.bias;
+  return packed<std::uint16_t>(task.backend, bias, "halves", task.geometry.o,
+                               [&, o = task.geometry.o](const float* from, std::uint16_t* to) {
+                                 std::transform(from, from + o, to, [&](float b) { return checked_half(b, bias); });
+                               });
+}
+
 }  // namespace
 
 std::string fits_library(const ConvTask& task) {
@@ -61,21 +70,31 @@ std::string fits_library(const ConvTask& task) {
   if (!task.role.weight.constant) return "weights that are computed";
   if (task.residual_in_y) return "a residual that its result replaces";
   const auto odd = [](const Operand* o) { return o && o->desc.c() % 8 != 0; };
-  if (odd(&task.role.sources[0]) || odd(&task.io.out)) return "channels that are no multiple of 8";
+  if (odd(&task.role.sources[0]) || odd(&task.io.out) || !task.wide(8)) return "channels that are no multiple of 8";
   if (task.op.crop != Size2(0)) return "a crop";
   return {};
 }
 
 std::vector<LibraryKernel> library_kernels(const ConvTask& task) {
-  constexpr int most = 4;
-  if (!fits_library(task).empty()) return {};
-  const OpenedLibraries& found = task.backend.libraries();
-  if (!found.libraries) return {};
-  try {
-    return found.libraries->kernels(problem_of(task), most);
-  } catch (const Error&) {  // it is not one that they know
-    return {};
+  constexpr int most = 4;  // of each library
+  std::vector<LibraryKernel> all;
+  if (!fits_library(task).empty()) return all;
+  for (const std::shared_ptr<ConvLibrary>& library : task.backend.libraries().list) {
+    std::vector<LibraryKernel> kernels;
+    try {
+      kernels = library->kernels(problem_of(task), most);
+    } catch (const Error&) {  // it is not one that it knows
+    }
+    for (LibraryKernel& kernel : kernels) {  // a library stays for as long as one of its kernels does
+      kernel.run = [run = std::move(kernel.run), library](const LibraryData& data, void* stream) { run(data, stream); };
+      all.push_back(std::move(kernel));
+    }
   }
+  return all;
+}
+
+std::string library_versions(const ConvTask& task) {
+  return fits_library(task).empty() ? task.backend.libraries().versions() : "";
 }
 
 void build_library(const ConvTask& task, Step& step, const LibraryKernel& kernel) {
@@ -83,11 +102,10 @@ void build_library(const ConvTask& task, Step& step, const LibraryKernel& kernel
   step.kernel = kernel.name;
   step.workspace_bytes = kernel.workspace_bytes > 0 ? kernel.workspace_bytes + alignment : 0;
   const auto weight = packed_weights(task);
-  const auto bias = task.bias();
+  const auto bias = packed_bias(task, kernel);
   const int x = task.role.sources[0].id, y = task.io.out.id,
             residual = task.role.residual ? task.role.residual->id : -1;
-  // The libraries stay for as long as one of their kernels does.
-  step.run = [=, run = kernel.run, libraries = task.backend.libraries().libraries](const RunArgs& args) {
+  step.run = [=, run = kernel.run](const RunArgs& args) {
     const auto address = reinterpret_cast<std::uintptr_t>(args.workspace);
     auto* const workspace = reinterpret_cast<void*>((address + alignment - 1) / alignment * alignment);
     run({args.data[x], weight.get(), bias.get(), residual < 0 ? nullptr : args.data[residual], args.data[y], workspace},

@@ -70,7 +70,7 @@ class Variants {
   std::vector<std::unique_ptr<ConvPlan>> plans_;
 };
 
-// All that the time depends on besides the GPU.
+// All that the choice depends on besides the GPU.
 std::string text_of(const ConvTask& task) {
   std::string text = to_text(Op(task.op));
   const auto add = [&](const Operand& o) {
@@ -82,7 +82,9 @@ std::string text_of(const ConvTask& task) {
   for (const Operand& o : task.io.in) add(o);
   add(task.io.out);
   if (task.backend.precision() == Precision::tf32) text += "; tf32";
-  return text + (task.io.in_place >= 0 ? "; in place" : "");
+  if (task.io.in_place >= 0) text += "; in place";
+  if (const std::string versions = library_versions(task); !versions.empty()) text += "; beside " + versions;
+  return text;
 }
 
 // One that cannot run is not chosen; with little memory left, the cost model chooses.

@@ -7,6 +7,7 @@
 #include <optional>
 #include <utility>
 
+#include "engine/module_abi.hpp"
 #include "fathom/error.hpp"
 #include "kernels/libraries/conv_library.hpp"
 
@@ -199,7 +200,7 @@ std::string name_of(const Descriptor& config, const Descriptor& engine) {
   return text;
 }
 
-class Cudnn final : public ConvLibraries {
+class Cudnn final : public ConvLibrary {
  public:
   explicit Cudnn(const char* device_json) {
     if (device_json) {
@@ -285,14 +286,14 @@ class Cudnn final : public ConvLibraries {
   std::vector<Descriptor> device_;                                // then the one described
 };
 
-ConvLibraries* open(const char* device_json) { return new Cudnn(device_json); }
+ConvLibrary* open(const char* device_json) { return new Cudnn(device_json); }
 
 }  // namespace
 
 }  // namespace fathom
 
 extern "C" __attribute__((visibility("default"))) const fathom::LibraryModule* fathom_library_module() {
-  static const std::string built_for = fathom::library_module_abi(FATHOM_VERSION);
+  static const std::string built_for = fathom::module_abi();
   static const fathom::LibraryModule module{built_for.c_str(), &fathom::open};
   return &module;
 }

@@ -7,6 +7,7 @@
 
 #include "fathom/error.hpp"
 #include "tests/catch.hpp"
+#include "tests/engine/temporary.hpp"
 
 using namespace fathom;
 
@@ -49,4 +50,20 @@ TEST_CASE("an operation is run and timed", "[bench]") {
     ++ran;
   }
   CHECK(ran > 0);
+}
+
+TEST_CASE("libraries are asked for what they may have, and that one is not there is said", "[bench]") {
+  const auto backend = make_cpu_backend(1);
+  int convolutions = 0, products = 0, others = 0;
+  for (const OpProblem& p : table_problems(*backend)) {
+    const std::vector<std::string> libraries = libraries_for(p);
+    const auto* const conv = std::get_if<Conv2d>(&p.op);
+    INFO(p.name << ", " << to_text(p));
+    CHECK(libraries.empty() == !conv);
+    ++(libraries.size() == 2 ? products : conv ? convolutions : others);
+    if (libraries.size() == 2) CHECK(to_text(p).find(", 1, 1) ") != std::string::npos);
+    if (conv && convolutions == 1)
+      CHECK_THROWS_MATCHES(OpRun(p, *backend, "cudnn"), Error, Fails(ErrorKind::unsupported, {"cudnn is not there"}));
+  }
+  CHECK((convolutions > 0 && products > 0 && others > 0));
 }

@@ -1,9 +1,11 @@
-// cuDNN's module, as far as it goes without a GPU: graphs and engines for an H200 that is only described.
+// The modules of NVIDIA's libraries, as far as they go without a GPU: cuDNN's graphs and engines for an H200 that is
+// only described, cuBLASLt's descriptors.
 #include <dlfcn.h>
 
 #include <filesystem>
 #include <set>
 
+#include "engine/module_abi.hpp"
 #include "fathom/error.hpp"
 #include "kernels/libraries/conv_library.hpp"
 #include "tests/catch.hpp"
@@ -28,40 +30,47 @@ LibraryConv conv(LibraryConv::Type type) {
   return p;
 }
 
-}  // namespace
-
-TEST_CASE("cuDNN takes the graphs that are made for it", "[kernels]") {
-  const std::string path = FATHOM_BINARY_DIR "/libfathom_libraries.so";
+// A library's module, if this build has it.
+const LibraryModule* module_of(const std::string& name) {
+  const std::string path = FATHOM_BINARY_DIR "/libfathom_" + name + ".so";
   if (!std::filesystem::exists(path)) {
-    std::printf("skipped: this build has no cuDNN\n");
-    return;
+    std::printf("skipped: this build has no %s\n", name.c_str());
+    return nullptr;
   }
   void* const file = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
   INFO((file ? "" : dlerror()));
   REQUIRE(file);
   const auto entry = reinterpret_cast<const LibraryModule* (*)()>(dlsym(file, "fathom_library_module"));
   REQUIRE(entry);
-  CHECK(entry()->built_for == library_module_abi(FATHOM_VERSION));
-  CHECK_THROWS_MATCHES(entry()->open("{}"), Error, Fails(ErrorKind::device, {"cuDNN"}));
+  CHECK(entry()->built_for == module_abi());
+  return entry();
+}
+
+}  // namespace
+
+TEST_CASE("cuDNN takes the graphs that are made for it", "[kernels]") {
+  const LibraryModule* const module = module_of("cudnn");
+  if (!module) return;
+  CHECK_THROWS_MATCHES(module->open("{}"), Error, Fails(ErrorKind::device, {"cuDNN"}));
 
   // An older cuDNN asks for a GPU at once.
-  std::unique_ptr<ConvLibraries> libraries;
+  std::unique_ptr<ConvLibrary> library;
   try {
-    libraries.reset(entry()->open(h200));
+    library.reset(module->open(h200));
   } catch (const Error& e) {
     std::printf("skipped: %s\n", e.what());
     return;
   }
-  CHECK(libraries->version().starts_with("cuDNN "));
+  CHECK(library->version().starts_with("cuDNN "));
   using Type = LibraryConv::Type;
   for (const Type type : {Type::half, Type::tf32, Type::float32}) {
-    const std::vector<LibraryKernel> kernels = libraries->kernels(conv(type), 4);
+    const std::vector<LibraryKernel> kernels = library->kernels(conv(type), 4);
     REQUIRE(!kernels.empty());
     CHECK(kernels.size() <= 4);
     std::set<std::string> names;
     for (const LibraryKernel& k : kernels) names.insert(k.name);
     CHECK(names.size() == kernels.size());
-    CHECK(libraries->kernels(conv(type), 4).front().name == kernels.front().name);
+    CHECK(library->kernels(conv(type), 4).front().name == kernels.front().name);
     CHECK_THROWS_MATCHES(kernels.front().run({}, nullptr), Error, Fails(ErrorKind::device, {"cuDNN"}));
     // Most engines of the others are compiled by the driver, so there may be none here; the graphs are accepted.
     for (int variant = 0; variant < 16; ++variant) {
@@ -69,10 +78,35 @@ TEST_CASE("cuDNN takes the graphs that are made for it", "[kernels]") {
       p.bias = variant & 1, p.residual = variant & 2, p.relu = variant & 4;
       if (variant & 8) p.stride_h = p.stride_w = 2, p.y = {1, 64, 24, 80}, p.y_stride = {64 * 24 * 80, 1, 64 * 80, 64};
       if (variant & 8) p.residual_stride = p.y_stride;
-      CHECK_NOTHROW(libraries->kernels(p, 1));
+      CHECK_NOTHROW(library->kernels(p, 1));
     }
   }
   LibraryConv wrong = conv(Type::half);
   wrong.y[2] = 7;
-  CHECK_THROWS_MATCHES(libraries->kernels(wrong, 4), Error, Fails(ErrorKind::device, {"cuDNN"}));
+  CHECK_THROWS_MATCHES(library->kernels(wrong, 4), Error, Fails(ErrorKind::device, {"cuDNN"}));
+}
+
+TEST_CASE("cuBLASLt takes the descriptors that are made for it", "[kernels]") {
+  const LibraryModule* const module = module_of("cublaslt");
+  if (!module) return;
+  const std::unique_ptr<ConvLibrary> library(module->open("{}"));  // to look only
+  CHECK(library->version().starts_with("cuBLASLt "));
+  using Type = LibraryConv::Type;
+  for (const Type type : {Type::half, Type::tf32, Type::float32})
+    for (int variant = 0; variant < 16; ++variant) {
+      LibraryConv p = conv(type);
+      p.kernel_h = p.kernel_w = 1, p.top = p.left = p.bottom = p.right = 0;
+      p.bias = variant & 1, p.residual = variant & 2, p.relu = variant & 4;
+      if (variant & 8) p.stride_h = p.stride_w = 2, p.y = {1, 64, 24, 80}, p.y_stride = {64 * 24 * 80, 1, 64 * 80, 64};
+      if (variant & 8) p.residual_stride = p.y_stride;
+      CHECK_NOTHROW(library->kernels(p, 1));
+    }
+  // With a GPU it starts, and without it says why not.
+  try {
+    const std::unique_ptr<ConvLibrary> started(module->open(nullptr));
+    CHECK(started->version() == library->version());
+  } catch (const Error& e) {
+    CHECK(e.kind() == ErrorKind::device);
+    CHECK_THAT(e.what(), says("cuBLASLt: it does not start"));
+  }
 }

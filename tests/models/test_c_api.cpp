@@ -17,10 +17,11 @@ TEST_CASE("the C API computes what the C++ API does", "[models]") {
 
   const std::vector<std::uint8_t> rgb = synthetic_image(60, 80);
   std::vector<float> depth(60 * 80), bare(480 * 640);
-  const fathom_options options = {FATHOM_CPU, FATHOM_FP32, 2, 0, 0, 0};
+  const fathom_options options = {FATHOM_CPU, FATHOM_FP32, 2, 0, 0, 0, nullptr};
   fathom_engine* engine = fathom_engine_load(path.c_str(), &options);
   REQUIRE(engine);
   CHECK(std::string(fathom_engine_network(engine)) == "mobile_baseline_1");
+  CHECK((!*fathom_engine_warning(engine) && !*fathom_engine_warning(nullptr)));
   fathom_tensor tensors[2] = {};
   int count = 2;
   REQUIRE(fathom_engine_inputs(engine, 0, 0, 0, tensors, &count) == FATHOM_OK);

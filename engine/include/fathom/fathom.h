@@ -41,6 +41,9 @@ typedef struct {
   int threads;                   /* of the CPU; 0: all cores */
   int input_width, input_height; /* 0: the model's own */
   int64_t budget_bytes;          /* 0: 8 GiB */
+  /* A file: convolutions are timed on the GPU when a frame is first prepared (seconds), the fastest kernels chosen, and
+   * the choices kept there for later loads. NULL or "": chosen by a cost model. */
+  const char* tuning;
 } fathom_options;
 
 /* options may be NULL: all zero. */
@@ -49,6 +52,8 @@ void fathom_engine_free(fathom_engine* engine);
 /* "hr_depth", "CPU, 2 threads, ...": valid as long as the engine. */
 const char* fathom_engine_network(const fathom_engine* engine);
 const char* fathom_engine_device(const fathom_engine* engine);
+/* What of the tuning file could not be read or written by now; "": nothing. Valid until the next call of this thread. */
+const char* fathom_engine_warning(const fathom_engine* engine);
 
 /* What fathom_run takes and gives. kind: of inputs "u8" (photographs) or "f32", both (N, H, W, C) in memory; of outputs
  * "disparity", "depth", "segmentation" or "tensor", all float32 (N, C, H, W). Texts are valid as long as the engine. */

@@ -42,11 +42,22 @@ TEST_CASE("cuda: batches", "[cuda]") {
     for (Precision precision : precisions) expect_reference(with_batch(c, 3), precision);
 }
 
-TEST_CASE("cuda: weights are packed once", "[cuda]") {
+TEST_CASE("cuda: weights are packed once, and kept for as long as a step has them", "[cuda]") {
   CudaBackend cuda(GpuInfo::current(), Precision::fp32);
-  for (const Case& c : cases_for<Conv2d>()) run_op(c, values_of(c), cuda, {}, DeviceMemory());
-  const std::int64_t before = cuda.packed_bytes();
-  CHECK(before > 0);
-  for (const Case& c : cases_for<Conv2d>()) run_op(c, values_of(c), cuda, {}, DeviceMemory());
-  CHECK(cuda.packed_bytes() == before);
+  std::vector<Step> steps;
+  const auto prepare_all = [&] {
+    for (const Case& c : cases_for<Conv2d>()) steps.push_back(run_op(c, values_of(c), cuda, {}, DeviceMemory()).step);
+  };
+  prepare_all();
+  const std::int64_t once = cuda.packed_bytes();
+  CHECK(once > 0);
+  prepare_all();
+  CHECK(cuda.packed_bytes() == once);
+  steps.resize(steps.size() / 2);
+  CHECK(cuda.packed_bytes() == once);
+  steps.resize(1);
+  CHECK(cuda.packed_bytes() > 0);
+  CHECK(cuda.packed_bytes() < once);
+  steps.clear();
+  CHECK(cuda.packed_bytes() == 0);
 }

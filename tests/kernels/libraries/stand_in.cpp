@@ -2,6 +2,7 @@
 // all that lies between Conv2d and a library.
 #include <algorithm>
 
+#include "engine/module_abi.hpp"
 #include "engine/tensor.hpp"
 #include "fathom/error.hpp"
 #include "kernels/libraries/conv_library.hpp"
@@ -29,7 +30,7 @@ void run(const LibraryConv& p, const LibraryData& data) {
     for (std::int64_t o = 0; o < p.y[1]; ++o)
       for (std::int64_t i = 0; i < p.y[2]; ++i)
         for (std::int64_t j = 0; j < p.y[3]; ++j) {
-          double sum = data.bias ? data.bias[o] : 0;
+          double sum = data.bias ? static_cast<const float*>(data.bias)[o] : 0;
           for (std::int64_t a = 0; a < p.kernel_h; ++a)
             for (std::int64_t b = 0; b < p.kernel_w; ++b)
               for (std::int64_t c = 0; c < group_in; ++c) {
@@ -49,7 +50,7 @@ void run(const LibraryConv& p, const LibraryData& data) {
         }
 }
 
-class StandIn final : public ConvLibraries {
+class StandIn final : public ConvLibrary {
  public:
   std::vector<LibraryKernel> kernels(const LibraryConv& problem, int) override {
     LibraryKernel kernel{.name = "stand-in: loops", .workspace_bytes = 1000, .run = {}};
@@ -63,12 +64,12 @@ class StandIn final : public ConvLibraries {
   std::string version() const override { return "stand-in"; }
 };
 
-ConvLibraries* open(const char*) { return new StandIn; }
+ConvLibrary* open(const char*) { return new StandIn; }
 
 }  // namespace
 
 extern "C" __attribute__((visibility("default"))) const LibraryModule* fathom_library_module() {
-  static const std::string built_for = library_module_abi(FATHOM_VERSION);
+  static const std::string built_for = module_abi();
   static const LibraryModule module{built_for.c_str(), &open};
   return &module;
 }
