@@ -128,7 +128,7 @@ struct FpsFlags {
   std::string json, plot, photo;
   double seconds = 1;
   double bandwidth_gb = 0, peak_tflops = 0;  // per second; 0: what is known of the device
-  bool unfused = false;
+  bool unfused = false, warm = false;
 
   DeviceRates rates(const std::string& device) const {
     const DeviceRates known = known_rates(device, engine.precision);
@@ -171,7 +171,7 @@ void fps_of(const std::string& model, const FpsFlags& flags, const Batches& batc
     Workload work(engine, frame);
     Session session = engine.session();
     const bool events = device_of(engine) == "cuda";
-    const Timing t = time_network(flags.seconds, work, session, engine);
+    const Timing t = time_network(flags.seconds, work, session, engine, flags.warm);
     const MemoryReport memory = session.memory(frame, {work.output()});
     const std::vector<StepInfo> steps = session.steps(frame, {work.output()});
     const DeviceRates rates = flags.rates(engine.device());
@@ -192,6 +192,7 @@ void fps_of(const std::string& model, const FpsFlags& flags, const Batches& batc
                             {"precision", flags.engine.precision},
                             {"fused", !flags.unfused},
                             {"clock", events ? "CUDA events round each graph" : "host"},
+                            {"inputs", t.inputs},
                             {"median_ms", t.median_ms},
                             {"p10_ms", t.p10_ms},
                             {"p90_ms", t.p90_ms},
@@ -498,6 +499,8 @@ int main(int argc, char** argv) {
   fps_command->add_option("--peak", fps_flags.peak_tflops, "TFLOP/s that the device reaches, for the floor")
       ->check(cli::above_zero);
   fps_command->add_flag("--unfused", fps_flags.unfused, "every layer on its own");
+  fps_command->add_flag("--warm", fps_flags.warm,
+                        "on a GPU the same inputs in every run, instead of so many in turns that its L2 cache holds none");
   fps_command->add_option("--json", fps_flags.json, "also write the rows to this file");
   fps_flags.engine.add_to(*fps_command, true);
 
