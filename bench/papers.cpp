@@ -1,5 +1,7 @@
 #include "bench/papers.hpp"
 
+#include <algorithm>
+
 #include "fathom/error.hpp"
 
 namespace fathom {
@@ -111,6 +113,10 @@ PaperTable mobile_baseline() {
 }
 
 }  // namespace
+
+bool has_row(const PaperTable& table, const std::string& network) {
+  return std::any_of(table.rows.begin(), table.rows.end(), [&](const PaperRow& r) { return r.network == network; });
+}
 
 std::span<const PaperTable> paper_tables() {
   static const PaperTable tables[] = {drnet(), cnd(), hr_depth(), mobile_baseline()};
