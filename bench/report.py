@@ -5,7 +5,7 @@
 
 README has a place for each kind, from `<!-- KIND: written by bench/report.py -->` to `<!-- end -->`. Kinds: cpu_peers and
 cuda_peers (bench/peers/peers.py), memory (fathom_bench memory --all --json), fps (fathom_bench fps --json; also drawn:
-FILE.svg beside it), place (fathom_bench place --json). Each is filled from the newest bench/results/KIND_DATE.json; a place
+FILE.svg beside it), tables (fathom_bench table all --largest --json), place (fathom_bench place --json). Each is filled from the newest bench/results/KIND_DATE.json; a place
 without such a file stays empty. In README's other parts a number with a unit of time, speed or memory behind it (12 ms,
 3.4 times, 20 fps, 5 MiB) must stand in some file of bench/results.
 """
@@ -149,7 +149,40 @@ def place(path):
     return lines + ["", link(path)]
 
 
-KINDS = {"cpu_peers": peers, "cuda_peers": peers, "memory": memory, "fps": fps, "place": place}
+SIZES = {"parameters", "mega_multiply_adds", "giga_multiply_adds"}  # checks of the networks, not of the engine
+
+
+def tables(path):
+    """What the papers say of speed and memory beside what is measured, in a few lines; of sizes, how many are met."""
+    report = load(path)
+    compared = [row for table in report["tables"] for row in table["rows"] if row["paper"] and row["here"]]
+    machine = report["device"] + (f", {report['machine']}" if report["device"].startswith("CPU") else "")
+    lines = [f"What the papers' own tables say, and what `fathom_bench table all` finds; {machine}, {report['date']}."]
+    if report.get("load_at_start", 0) > 0.5:
+        lines.append(f"Other work was running on the machine (load {report['load_at_start']:.1f} at the start).")
+    sizes = [row["ratio"] for row in compared if row["figure"] in SIZES]
+    if sizes:
+        met = sum(abs(ratio - 1) <= 0.02 for ratio in sizes)
+        lines.append(f"Of {len(sizes)} counts of parameters and multiply-adds {met} are within 2 % of the papers'.")
+    ratios = {}  # (pair, figure) -> {way: row}
+    for row in compared:
+        if row["figure"].startswith("ratio_"):
+            ratios.setdefault((row["network"], row["figure"]), {})[row["remark"].split(",")[0].strip()] = row
+    if ratios:
+        lines += ["", "| times as many images/s | at | paper | every layer on its own | fused |", "|---|---|---:|---:|---:|"]
+    for (pair, figure), ways in ratios.items():
+        at = "batch 1" if figure == "ratio_one" else "the largest batch"
+        here = [f"{ways[way]['here']:.1f}" if way in ways else "-" for way in ("every layer on its own", "fused")]
+        lines.append(f"| {pair} | {at} | {next(iter(ways.values()))['paper']:.0f} | {' | '.join(here)} |")
+    batches = [row for row in compared if row["figure"] == "largest_batch"]
+    if batches:
+        lines += ["", "| largest batch in the paper's 24 GB | size | paper | here, planned |", "|---|---|---:|---:|"]
+    for row in batches:
+        lines.append(f"| {row['network']} | {row['width']}x{row['height']} | {row['paper']:.0f} | {row['here']:.0f} |")
+    return lines + ["", link(path)]
+
+
+KINDS = {"cpu_peers": peers, "cuda_peers": peers, "memory": memory, "fps": fps, "tables": tables, "place": place}
 
 
 def fill(text, results):
