@@ -37,6 +37,13 @@ def link(path):
     return f"Every row and the recipe: [{name}]({name})."
 
 
+def from_memory(inputs):
+    """What to say of pictures that every timed run took from memory, if every one did."""
+    inputs = list(inputs)
+    past = inputs and all(text.startswith("rotated past L2") for text in inputs)
+    return "Every run takes its pictures from memory: so many in turns that the L2 cache holds none." if past else ""
+
+
 def peers(path):
     report = load(path)
     machine = report["machine"]
@@ -50,6 +57,8 @@ def peers(path):
         f"{device}{threads}, {' and '.join(precisions)}, {report['date']}; {others}, same weights, timed in turns.",
         "Milliseconds; *eager* is PyTorch's better memory layout, *best* the fastest of all variants of the peers; a ratio above 1: Fathom is faster.",
     ]
+    said = from_memory(row.get("inputs", {}).get("fathom", "") for row in report["rows"])
+    lines += [said] if said else []
     if report.get("skip"):
         lines.append(f"Left out of the peers: torch.{', torch.'.join(report['skip'])}.")
     if machine.get("load_at_start", 0) > 0.5:
@@ -117,6 +126,7 @@ def fps(path):
     report = load(path)
     lines = [
         f"{report.get('device', report['machine'])}, {report['date']}; medians of the network's own time.",
+        *filter(None, [from_memory(row.get("inputs", "") for row in report["rows"])]),
         "",
         "| network | size | batch | ms | images/s | MiB/image | launches | of the floor |",
         "|---|---|---:|---:|---:|---:|---:|---:|",

@@ -100,7 +100,7 @@ TableLine ratio_line(const PaperRatio& ratio, const char* key, double paper, con
   TableLine line{.network = ratio.network + " : " + ratio.than, .figure = key, .paper = paper, .remark = way};
   if (a.value > 0 && b.value > 0) {
     line.here = a.value / b.value;
-    if (a.batch != 1 || b.batch != 1)
+    if (line.figure == ratio_largest)
       line.remark += ", batches " + std::to_string(a.batch) + " and " + std::to_string(b.batch);
   } else {
     for (const Found* f : {&a, &b})

@@ -358,7 +358,8 @@ def commit(device):
     """The last commit of what runs on the device; with a '+' where files of it have changed since."""
     if os.environ.get("FATHOM_COMMIT"):  # where the sources came without their history
         return os.environ["FATHOM_COMMIT"]
-    parts = ["CMakeLists.txt", "bench/workload.cpp", "bench/workload.hpp", "engine", "models", f"kernels/{device}"]
+    parts = ["CMakeLists.txt", "engine", "models", f"kernels/{device}"]
+    parts += [f"bench/{name}.{kind}" for name in ("workload", "rotation") for kind in ("cpp", "hpp")]
     git = ["git", "-C", ROOT]
     try:
         last = call(*git, "log", "-1", "--format=%h", "--", *parts).strip()

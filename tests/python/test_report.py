@@ -51,6 +51,15 @@ class Report(unittest.TestCase):
         for part in ("| n | 8x4 | 4.0 | 2.0 | 3.0 |", "0 are as small", "ratio 1.5000, 1048576 bytes above", "by up to 17.1 %"):
             self.assertIn(part, text)
 
+    def test_where_inputs_came_from_is_said_if_all_came_from_there(self):
+        row = {"network": "n", "width": 8, "height": 4, "batch": 1, "median_ms": 1.0, "images_per_s": 1000.0, "arena_bytes": 8,
+               "launches": 3, "inputs": "rotated past L2 (9 buffers)"}
+        for rows, said in (([row], 1), ([row, {**row, "inputs": "warm"}], 0), ([{**row, "inputs": ""}], 0)):
+            self.put("fps_1.json", {"device": "g", "machine": "m", "date": "d", "rows": rows})
+            text = report.fill(PLACE.format("fps"), self.results)
+            self.assertEqual(text.count("takes its pictures from memory"), said)
+            self.assertIn("| n | 8x4 | 1 | 1.00 |", text)
+
     def test_papers_tables_are_short(self):
         row = {"network": "d", "width": 8, "height": 4, "note": ""}
         pair = {"network": "d : r", "figure": "ratio_one", "paper": 18.0, "note": ""}
