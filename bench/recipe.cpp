@@ -33,7 +33,8 @@ Json recipe(int argc, char** argv) {
 std::string load_text(const Json& recipe) {
   const double load = recipe["load_at_start"];
   char text[80] = "";
-  if (load > 0.5) std::snprintf(text, sizeof text, "other work was running (load %.1f at the start): do not keep these times", load);
+  if (load > 0.5)
+    std::snprintf(text, sizeof text, "other work was running (load %.1f at the start): do not keep these times", load);
   return text;
 }
 

@@ -43,9 +43,10 @@ Found speed_at(const Engine& engine, int largest, const Found& one, const TableO
   } catch (const Error& e) {  // the figures at batch 1 are no worse for it
     return {0, "batch " + std::to_string(batch) + ": " + e.what()};
   }
-  const std::string why = batch < fits      ? "more would take over " + std::to_string(static_cast<int>(options.limit_s)) + " s (--limit)"
-                          : fits < largest ? "the free memory here has room for no more"
-                                           : "";
+  const std::string why =
+      batch < fits     ? "more would take over " + std::to_string(static_cast<int>(options.limit_s)) + " s (--limit)"
+      : fits < largest ? "the free memory here has room for no more"
+                       : "";
   found.remark = "batch " + std::to_string(batch);
   if (!why.empty()) found.remark += " of " + std::to_string(largest) + ": " + why;
   return found;

@@ -25,12 +25,12 @@ struct TableOptions {
 struct TableLine {
   std::string network;
   int width = 0, height = 0;
-  std::string figure;             // its key
-  double paper = 0, here = 0;     // 0: not said, not measured
-  std::string remark;             // how it was measured, or why it was not
-  std::string note;               // of the row
-  std::optional<Timing> timing;   // of a figure that is a time or a rate
-  int batch = 0;                  // that was timed
+  std::string figure;            // its key
+  double paper = 0, here = 0;    // 0: not said, not measured
+  std::string remark;            // how it was measured, or why it was not
+  std::string note;              // of the row
+  std::optional<Timing> timing;  // of a figure that is a time or a rate
+  int batch = 0;                 // that was timed
 
   double ratio() const { return paper > 0 && here > 0 ? here / paper : 0; }
 };

@@ -30,7 +30,8 @@ std::string to_text(const PaperTable& table, const std::vector<TableLine>& lines
   std::vector<Figure> figures = table.figures;
   figures.push_back({ratio_one, "times as many images/s at batch 1", 1, ""});
   figures.push_back({ratio_largest, "times as many images/s, each at its largest batch", 1, "--largest measures it"});
-  std::string text = table.title + (table.machine.empty() ? "" : "\npaper: " + table.machine) + "\nhere:  " + here + "\n";
+  std::string text =
+      table.title + (table.machine.empty() ? "" : "\npaper: " + table.machine) + "\nhere:  " + here + "\n";
   const std::vector<std::string> notes = notes_of(lines);
   const auto number_of = [&](const std::string& note) {
     const auto number = std::find(notes.begin(), notes.end(), note) - notes.begin() + 1;

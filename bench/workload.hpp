@@ -43,7 +43,7 @@ int largest_batch_of(const Engine& engine, std::int64_t limit_bytes);
 struct Timing {
   double median_ms = 0, p10_ms = 0, p90_ms = 0;
   int runs = 0;
-  double cpu_ms = 0;  // of all threads of this process, per run; 0 where a device's own clock was read
+  double cpu_ms = 0;            // of all threads of this process, per run; 0 where a device's own clock was read
   std::string inputs = "warm";  // in which caches they are: a CPU reads the same ones in every run
 };
 
@@ -71,8 +71,8 @@ Timing time_runs(double seconds, Work&& work) {
   return timing;
 }
 
-// The same on a GPU: events round each replay of a recorded graph. Nothing is copied from or to the host; the inputs lie
-// there in so many buffers that its L2 cache holds none when its turn comes, or in one (`warm`).
+// The same on a GPU: events round each replay of a recorded graph. Nothing is copied from or to the host; the inputs
+// lie there in so many buffers that its L2 cache holds none when its turn comes, or in one (`warm`).
 Timing time_on_device(double seconds, Workload& work, Session& session, bool warm);
 
 // "cpu", "cuda" or "reference": what the engine says it runs on, whatever was asked for.

@@ -137,7 +137,8 @@ Binding::Binding(std::shared_ptr<const Program> program, std::shared_ptr<std::by
     if (const std::int64_t offset = program_->memory.value_offset[v]; offset >= 0) data_[v] = arena_.get() + offset;
   if (options_.queue && !options_.wait_each) recorder_ = options_.queue->recorder();
   for (const int node : program_->node)
-    work_.addressed.push_back(takes_callers_memory(program_->graph, program_->graph.nodes[static_cast<std::size_t>(node)]));
+    work_.addressed.push_back(
+        takes_callers_memory(program_->graph, program_->graph.nodes[static_cast<std::size_t>(node)]));
   work_.enqueue = [this](int step, void* stream) { enqueue(step, stream); };
 }
 

@@ -213,10 +213,10 @@ class CudaRecorder final : public Recorder {
       cudaGraphNode_t nodes[2] = {};
       std::size_t count = 2;  // as many as there is room for
       cudaKernelNodeParams kernel{};
-      const bool same = cudaGraphGetNodes(alone.get(), nodes, &count) == cudaSuccess && count == 1 &&
-                        cudaGraphKernelNodeGetParams(nodes[0], &kernel) == cudaSuccess &&
-                        cudaGraphExecKernelNodeSetParams(recording.graph.get(), recording.nodes[part], &kernel) ==
-                            cudaSuccess;
+      const bool same =
+          cudaGraphGetNodes(alone.get(), nodes, &count) == cudaSuccess && count == 1 &&
+          cudaGraphKernelNodeGetParams(nodes[0], &kernel) == cudaSuccess &&
+          cudaGraphExecKernelNodeSetParams(recording.graph.get(), recording.nodes[part], &kernel) == cudaSuccess;
       if (same) continue;
       (void)cudaGetLastError();  // another kernel, or none of the runtime's
       return false;

@@ -71,7 +71,6 @@ TEST_CASE("a table is filled with what is measured here", "[bench]") {
   CHECK(text.find("milliseconds") != std::string::npos);
   options.only = {"hr_depth"};
   CHECK_THROWS_AS(fill_table(paper, options), Error);
-
 }
 
 namespace {
@@ -103,7 +102,8 @@ TEST_CASE("what a paper claims of two networks stands beside both ways of runnin
   REQUIRE(without.size() == 2 + 4);
   for (const char* way : {"every layer on its own", "fused"}) {
     CHECK((find(without, ratio_one, way).here > 0 && find(without, ratio_one, way).paper == 18));
-    CHECK((find(without, ratio_largest, way).here == 0 && find(without, ratio_largest, way).paper == 35));  // not asked for
+    CHECK((find(without, ratio_largest, way).here == 0 &&
+           find(without, ratio_largest, way).paper == 35));  // not asked for
     CHECK(find(without, ratio_one, way).note == "not quite the paper's");
   }
   std::string text = to_text(table, without, "");

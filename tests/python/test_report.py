@@ -62,10 +62,11 @@ class Report(unittest.TestCase):
 
     def test_papers_tables_are_short(self):
         row = {"network": "d", "width": 8, "height": 4, "note": ""}
-        pair = {"network": "d : r", "figure": "ratio_one", "paper": 18.0, "note": ""}
+        pair = {"network": "d : r", "figure": "ratio_one", "paper": 18.0, "note": "half the size"}
         rows = [
             {**row, "figure": "parameters", "paper": 2.0, "here": 2.02, "ratio": 1.01, "remark": ""},
             {**row, "figure": "parameters", "paper": 2.0, "here": 3.0, "ratio": 1.5, "remark": ""},
+            {**row, "network": "d_plain", "figure": "parameters", "paper": 2.0, "here": 4.0, "ratio": 2.0, "remark": ""},
             {**row, "figure": "ms", "paper": None, "here": 7.25, "ratio": None, "remark": ""},
             {**row, "figure": "largest_batch", "paper": 36.0, "here": 515.0, "ratio": 14.3, "remark": ""},
             {**pair, "here": 24.84, "ratio": 1.38, "remark": "every layer on its own"},
@@ -81,7 +82,8 @@ class Report(unittest.TestCase):
             "load 2.0 at the start",
             "Of 2 counts of parameters and multiply-adds 1 are within 2 %",
             "| d : r | batch 1 | 18 | 24.8 | 11.1 |",
-            "| d : r | the largest batch | 35 | - | 12.3 |",
+            "| d : r | largest batches | 35 | - | 12.3 (8 and 3) |",
+            "RSIDE: half the size.",
             "| d | 8x4 | 36 | 515 |",
         ):
             self.assertIn(part, text)
