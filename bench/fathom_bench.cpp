@@ -17,7 +17,8 @@
 #include "bench/ops_benchmark.hpp"
 #include "bench/place.hpp"
 #include "bench/plot.hpp"
-#include "bench/table.hpp"
+#include "bench/recipe.hpp"
+#include "bench/table_command.hpp"
 #include "bench/workload.hpp"
 #include "engine/cuda_module.hpp"
 #include "models/architectures.hpp"
@@ -32,7 +33,6 @@
 namespace {
 
 using namespace fathom;
-using Json = nlohmann::ordered_json;
 
 #ifndef FATHOM_HAS_PICTURES
 [[noreturn]] void no_pictures(const std::filesystem::path& path) {
@@ -42,25 +42,6 @@ using Json = nlohmann::ordered_json;
 Image read_picture(const std::filesystem::path& path) { no_pictures(path); }
 Plane16 read_plane16(const std::filesystem::path& path) { no_pictures(path); }
 #endif
-
-// What a number needs to be believed: machine, date, command.
-Json recipe(int argc, char** argv) {
-  std::string command, cpu, line;
-  for (int k = 0; k < argc; ++k) command += (k ? " " : "") + (k ? std::string(argv[k]) : std::string("fathom_bench"));
-  for (std::ifstream info("/proc/cpuinfo"); std::getline(info, line);)
-    if (line.starts_with("model name")) {
-      cpu = line.substr(line.find(':') + 2);
-      break;
-    }
-  char date[32];
-  const std::time_t now = std::time(nullptr);
-  std::strftime(date, sizeof date, "%Y-%m-%d", std::gmtime(&now));
-  return {{"date", date}, {"machine", cpu}, {"cores", std::thread::hardware_concurrency()}, {"command", command}};
-}
-
-void finish(const std::string& json_path, const Json& json) {
-  if (!json_path.empty()) write_file(json_path, json.dump(1) + "\n");
-}
 
 // ---- batches ----
 
@@ -128,7 +109,7 @@ struct FpsFlags {
   std::string json, plot, photo;
   double seconds = 1;
   double bandwidth_gb = 0, peak_tflops = 0;  // per second; 0: what is known of the device
-  bool unfused = false;
+  bool unfused = false, warm = false;
 
   DeviceRates rates(const std::string& device) const {
     const DeviceRates known = known_rates(device, engine.precision);
@@ -171,7 +152,7 @@ void fps_of(const std::string& model, const FpsFlags& flags, const Batches& batc
     Workload work(engine, frame);
     Session session = engine.session();
     const bool events = device_of(engine) == "cuda";
-    const Timing t = time_network(flags.seconds, work, session, engine);
+    const Timing t = time_network(flags.seconds, work, session, engine, flags.warm);
     const MemoryReport memory = session.memory(frame, {work.output()});
     const std::vector<StepInfo> steps = session.steps(frame, {work.output()});
     const DeviceRates rates = flags.rates(engine.device());
@@ -192,6 +173,7 @@ void fps_of(const std::string& model, const FpsFlags& flags, const Batches& batc
                             {"precision", flags.engine.precision},
                             {"fused", !flags.unfused},
                             {"clock", events ? "CUDA events round each graph" : "host"},
+                            {"inputs", t.inputs},
                             {"median_ms", t.median_ms},
                             {"p10_ms", t.p10_ms},
                             {"p90_ms", t.p90_ms},
@@ -231,7 +213,7 @@ void fps(const FpsFlags& flags, Json json) {
       json["failed"].push_back({{"network", model}, {"error", e.what()}});
       failed += (failed.empty() ? "" : "; ") + model + ": " + e.what();
     }
-    finish(flags.json, json);
+    write_report(flags.json, json);
   }
   if (!flags.plot.empty() && !plot.curves.empty()) {
     plot.caption = json["machine"].get<std::string>() + ", " + plot.caption + ", " + json["date"].get<std::string>();
@@ -292,40 +274,7 @@ void memory(MemoryFlags flags, Json json) {
   if (flags.json.empty()) return;
   const Json figures = Json::parse(to_json(rows));
   for (const auto& [key, value] : figures.items()) json[key] = value;
-  finish(flags.json, json);
-}
-
-// ---- table ----
-
-struct TableFlags {
-  cli::EngineFlags engine;
-  std::string paper, json;
-  TableOptions options;
-};
-
-void table(const TableFlags& flags, Json json) {
-  cli::Progress progress;
-  TableOptions options = flags.options;
-  options.engine = flags.engine.options();
-  options.progress = [&](const std::string& text) { progress.show(text); };
-  const PaperTable& paper = find_paper_table(flags.paper);
-  json["device"] = Engine::synthetic(paper.rows.front().network, options.engine).device();
-  const std::vector<TableLine> lines = fill_table(paper, options);
-  progress.show("");
-  std::printf("%s", to_text(paper, lines).c_str());
-  json["table"] = paper.name, json["paper_machine"] = paper.machine;
-  json["rows"] = Json::array();
-  const auto number = [](double v) { return v > 0 ? Json(v) : Json(nullptr); };
-  for (const TableLine& line : lines)
-    json["rows"].push_back({{"network", line.network},
-                            {"width", line.width},
-                            {"height", line.height},
-                            {"figure", line.figure},
-                            {"paper", number(line.paper)},
-                            {"here", number(line.here)},
-                            {"ratio", number(line.ratio())},
-                            {"note", line.note}});
-  finish(flags.json, json);
+  write_report(flags.json, json);
 }
 
 // ---- operations ----
@@ -375,7 +324,7 @@ void ops(OpsFlags flags, Json json) {
                             {"networks", p.networks}});
   }
   std::printf("%zu distinct\n", problems.size());
-  finish(flags.options.json, json);
+  write_report(flags.options.json, json);
 }
 
 // ---- accuracy ----
@@ -431,7 +380,7 @@ void accuracy(const AccuracyFlags& flags, Json json) {
   if (!flags.json.empty()) {
     const Json figures = Json::parse(to_json(report));
     for (const auto& [key, value] : figures.items()) json[key] = value;
-    finish(flags.json, json);
+    write_report(flags.json, json);
   }
 }
 
@@ -473,7 +422,7 @@ void place_files(const PlaceFlags& flags, Json json) {
                             {"optimal", placed.optimal}});
     if (!flags.output.empty()) write_file(flags.output, to_csv(problem, placed));
   }
-  finish(flags.json, json);
+  write_report(flags.json, json);
 }
 
 }  // namespace
@@ -498,6 +447,8 @@ int main(int argc, char** argv) {
   fps_command->add_option("--peak", fps_flags.peak_tflops, "TFLOP/s that the device reaches, for the floor")
       ->check(cli::above_zero);
   fps_command->add_flag("--unfused", fps_flags.unfused, "every layer on its own");
+  fps_command->add_flag("--warm", fps_flags.warm,
+                        "on a GPU the same inputs in every run, instead of so many in turns that its L2 cache holds none");
   fps_command->add_option("--json", fps_flags.json, "also write the rows to this file");
   fps_flags.engine.add_to(*fps_command, true);
 
@@ -515,14 +466,7 @@ int main(int argc, char** argv) {
 
   TableFlags table_flags;
   CLI::App* table_command = app.add_subcommand("table", "a paper's own table: its figures, ours, their ratio");
-  table_command->add_option("PAPER", table_flags.paper, "drnet, cnd, hr_depth or mobile_baseline")->required();
-  table_command->add_option("--model", table_flags.options.only, "of its networks only these")->delimiter(',');
-  table_command->add_option("--seconds", table_flags.options.seconds, "of measuring per figure")
-      ->check(cli::above_zero);
-  table_command->add_flag("--largest", table_flags.options.largest,
-                          "also run the largest batch that fits into the memory of the paper's GPU");
-  table_command->add_option("--json", table_flags.json, "also write the lines to this file");
-  table_flags.engine.add_to(*table_command, false);
+  table_flags.add_to(*table_command);
 
   OpsFlags ops_flags;
   CLI::App* ops_command = app.add_subcommand(
@@ -588,7 +532,7 @@ int main(int argc, char** argv) {
     if (*accuracy_command) return accuracy(accuracy_flags, recipe(argc, argv));
     if (*ops_command) return ops(ops_flags, recipe(argc, argv));
     if (*place_command) return place_files(place_flags, recipe(argc, argv));
-    if (*table_command) return table(table_flags, recipe(argc, argv));
+    if (*table_command) return print_tables(table_flags, recipe(argc, argv));
     if (*fps_command) return fps(fps_flags, recipe(argc, argv));
     if (*memory_command) return memory(memory_flags, recipe(argc, argv));
   });

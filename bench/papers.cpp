@@ -1,5 +1,7 @@
 #include "bench/papers.hpp"
 
+#include <algorithm>
+
 #include "fathom/error.hpp"
 
 namespace fathom {
@@ -19,8 +21,8 @@ PaperTable drnet() {
                .memory_bytes = gpu,
                .figures = {{speed.key, speed.title, speed.digits, "the paper's GPU is another machine"},
                            {"largest_batch", "largest batch in 24 GB", 0, "here: planned for this device, not run"},
-                           {"images_per_s_largest", "images/s at that batch", 2,
-                            "measured with --largest; at the largest that fits here, where the memory is less"},
+                           {"images_per_s_largest", "images/s at the largest batch", 2,
+                            "--largest measures it, as far as memory here and --limit allow"},
                            {"weight_mb", "net RAM, MB", 0, "the paper counts its CUDA context in; here weights alone"},
                            {"kept_mb", "RAM per image, MB, all activations kept", 0,
                             "paper: 24 GB over its largest batch; here: the sum over PyTorch's operations"},
@@ -111,6 +113,10 @@ PaperTable mobile_baseline() {
 }
 
 }  // namespace
+
+bool has_row(const PaperTable& table, const std::string& network) {
+  return std::any_of(table.rows.begin(), table.rows.end(), [&](const PaperRow& r) { return r.network == network; });
+}
 
 std::span<const PaperTable> paper_tables() {
   static const PaperTable tables[] = {drnet(), cnd(), hr_depth(), mobile_baseline()};

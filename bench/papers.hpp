@@ -37,6 +37,8 @@ struct PaperTable {
   double ratio_one = 0, ratio_largest = 0;  // what the paper claims for them at batch 1 and at the largest
 };
 
+bool has_row(const PaperTable& table, const std::string& network);
+
 std::span<const PaperTable> paper_tables();
 const PaperTable& find_paper_table(const std::string& name);  // throws Error{usage} that lists the names
 

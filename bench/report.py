@@ -5,7 +5,7 @@
 
 README has a place for each kind, from `<!-- KIND: written by bench/report.py -->` to `<!-- end -->`. Kinds: cpu_peers and
 cuda_peers (bench/peers/peers.py), memory (fathom_bench memory --all --json), fps (fathom_bench fps --json; also drawn:
-FILE.svg beside it), place (fathom_bench place --json). Each is filled from the newest bench/results/KIND_DATE.json; a place
+FILE.svg beside it), tables (fathom_bench table all --largest --json), place (fathom_bench place --json). Each is filled from the newest bench/results/KIND_DATE.json; a place
 without such a file stays empty. In README's other parts a number with a unit of time, speed or memory behind it (12 ms,
 3.4 times, 20 fps, 5 MiB) must stand in some file of bench/results.
 """
@@ -37,6 +37,13 @@ def link(path):
     return f"Every row and the recipe: [{name}]({name})."
 
 
+def from_memory(inputs):
+    """What to say of pictures that every timed run took from memory, if every one did."""
+    inputs = list(inputs)
+    past = inputs and all(text.startswith("rotated past L2") for text in inputs)
+    return "Every run takes its pictures from memory: so many in turns that the L2 cache holds none." if past else ""
+
+
 def peers(path):
     report = load(path)
     machine = report["machine"]
@@ -50,6 +57,8 @@ def peers(path):
         f"{device}{threads}, {' and '.join(precisions)}, {report['date']}; {others}, same weights, timed in turns.",
         "Milliseconds; *eager* is PyTorch's better memory layout, *best* the fastest of all variants of the peers; a ratio above 1: Fathom is faster.",
     ]
+    said = from_memory(row.get("inputs", {}).get("fathom", "") for row in report["rows"])
+    lines += [said] if said else []
     if report.get("skip"):
         lines.append(f"Left out of the peers: torch.{', torch.'.join(report['skip'])}.")
     if machine.get("load_at_start", 0) > 0.5:
@@ -117,6 +126,7 @@ def fps(path):
     report = load(path)
     lines = [
         f"{report.get('device', report['machine'])}, {report['date']}; medians of the network's own time.",
+        *filter(None, [from_memory(row.get("inputs", "") for row in report["rows"])]),
         "",
         "| network | size | batch | ms | images/s | MiB/image | launches | of the floor |",
         "|---|---|---:|---:|---:|---:|---:|---:|",
@@ -149,7 +159,48 @@ def place(path):
     return lines + ["", link(path)]
 
 
-KINDS = {"cpu_peers": peers, "cuda_peers": peers, "memory": memory, "fps": fps, "place": place}
+SIZES = {"parameters", "mega_multiply_adds", "giga_multiply_adds"}  # checks of the networks, not of the engine
+
+
+def times_as_many(row):
+    """A ratio, and the batches it was measured at where they are not 1."""
+    batches = row["remark"].partition("batches ")[2] if row else ""
+    return f"{row['here']:.1f}" + (f" ({batches})" if batches else "") if row else "-"
+
+
+def tables(path):
+    """What the papers say of speed and memory beside what is measured, in a few lines; of sizes, how many are met."""
+    report = load(path)
+    compared = [row for table in report["tables"] for row in table["rows"] if row["paper"] and row["here"]]
+    machine = report["device"] + (f", {report['machine']}" if report["device"].startswith("CPU") else "")
+    lines = [f"What the papers' own tables say, and what `fathom_bench table all` finds; {machine}, {report['date']}."]
+    if report.get("load_at_start", 0) > 0.5:
+        lines.append(f"Other work was running on the machine (load {report['load_at_start']:.1f} at the start).")
+    sizes = [row["ratio"] for row in compared if row["figure"] in SIZES and not VARIANTS.search(row["network"])]
+    if sizes:
+        met = sum(abs(ratio - 1) <= 0.02 for ratio in sizes)
+        lines.append(f"Of {len(sizes)} counts of parameters and multiply-adds {met} are within 2 % of the papers'.")
+    ratios = {}  # (pair, figure) -> {way: row}
+    for row in compared:
+        if row["figure"].startswith("ratio_"):
+            ratios.setdefault((row["network"], row["figure"]), {})[row["remark"].split(",")[0].strip()] = row
+    if ratios:
+        lines += ["", "| times as many images/s | at | paper | every layer on its own | fused |", "|---|---|---:|---:|---:|"]
+    for (pair, figure), ways in ratios.items():
+        at = "batch 1" if figure == "ratio_one" else "largest batches"
+        here = [times_as_many(ways.get(way)) for way in ("every layer on its own", "fused")]
+        lines.append(f"| {pair} | {at} | {next(iter(ways.values()))['paper']:.0f} | {' | '.join(here)} |")
+    for note in dict.fromkeys(row["note"] for ways in ratios.values() for row in ways.values() if row["note"]):
+        lines += ["", f"RSIDE: {note}."]
+    batches = [row for row in compared if row["figure"] == "largest_batch"]
+    if batches:
+        lines += ["", "| largest batch in the paper's 24 GB | size | paper | here, planned |", "|---|---|---:|---:|"]
+    for row in batches:
+        lines.append(f"| {row['network']} | {row['width']}x{row['height']} | {row['paper']:.0f} | {row['here']:.0f} |")
+    return lines + ["", link(path)]
+
+
+KINDS = {"cpu_peers": peers, "cuda_peers": peers, "memory": memory, "fps": fps, "tables": tables, "place": place}
 
 
 def fill(text, results):

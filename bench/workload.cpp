@@ -40,14 +40,24 @@ Timing timing_of(std::vector<double> ms) {
   const auto at = [&](double share) {
     return ms[static_cast<std::size_t>(share * static_cast<double>(ms.size() - 1) + 0.5)];
   };
-  return {at(0.5), at(0.1), at(0.9), static_cast<int>(ms.size())};
+  return {.median_ms = at(0.5), .p10_ms = at(0.1), .p90_ms = at(0.9), .runs = static_cast<int>(ms.size())};
 }
 
-Timing time_on_device(double seconds, Workload& work, Session& session) {
-  const double first_ms = timing_of(work.time_ms(session, 5)).median_ms;
+Rotation Workload::rotation(Session& session) const {
+  std::int64_t bytes = 0;
+  for (const auto& p : pictures_) bytes += static_cast<std::int64_t>(p.size());
+  return rotation_of(bytes, session.memory(frame_, {info_.name}).device_cache_bytes);
+}
+
+Timing time_on_device(double seconds, Workload& work, Session& session, bool warm) {
+  const Rotation rotation = warm ? Rotation{} : work.rotation(session);
+  const auto times = [&](int runs) { return work.time_ms(session, runs, rotation.buffers); };
+  const double first_ms = timing_of(times(5)).median_ms;
   const auto runs = [&](double ms, double least) { return static_cast<int>(std::clamp(ms / first_ms, least, 2000.)); };
-  work.time_ms(session, runs(100, 1));  // until a GPU that was idle has reached its clocks
-  return timing_of(work.time_ms(session, runs(1e3 * seconds, 5)));
+  times(runs(100, 1));  // until a GPU that was idle has reached its clocks
+  Timing timing = timing_of(times(runs(1e3 * seconds, 5)));
+  timing.inputs = to_text(rotation);
+  return timing;
 }
 
 std::string device_of(const Engine& engine) {
@@ -55,8 +65,8 @@ std::string device_of(const Engine& engine) {
   return device.starts_with("CPU") ? "cpu" : device.starts_with("reference") ? "reference" : "cuda";
 }
 
-Timing time_network(double seconds, Workload& work, Session& session, const Engine& engine) {
-  if (device_of(engine) == "cuda") return time_on_device(seconds, work, session);
+Timing time_network(double seconds, Workload& work, Session& session, const Engine& engine, bool warm) {
+  if (device_of(engine) == "cuda") return time_on_device(seconds, work, session, warm);
   return time_runs(seconds, [&] { work.run(session); });
 }
 

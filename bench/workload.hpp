@@ -4,8 +4,10 @@
 #include <algorithm>
 #include <chrono>
 #include <ctime>
+#include <string>
 #include <vector>
 
+#include "bench/rotation.hpp"
 #include "fathom/fathom.hpp"
 
 namespace fathom {
@@ -17,8 +19,12 @@ class Workload {
 
   const std::string& output() const { return info_.name; }
   void run(Session& session);
-  // Milliseconds by the device's own clock, without copies.
-  std::vector<double> time_ms(Session& session, int runs) { return session.time_ms(frame_, in_, {info_.name}, runs); }
+  // Buffers for the inputs as a GPU is timed with them.
+  Rotation rotation(Session& session) const;
+  // Milliseconds by the device's own clock, without copies; the inputs in so many buffers.
+  std::vector<double> time_ms(Session& session, int runs, int buffers) {
+    return session.time_ms(frame_, in_, {info_.name}, runs, buffers);
+  }
 
  private:
   Frame frame_;
@@ -37,7 +43,8 @@ int largest_batch_of(const Engine& engine, std::int64_t limit_bytes);
 struct Timing {
   double median_ms = 0, p10_ms = 0, p90_ms = 0;
   int runs = 0;
-  double cpu_ms = 0;  // of all threads of this process, per run; 0 where a device's own clock was read
+  double cpu_ms = 0;            // of all threads of this process, per run; 0 where a device's own clock was read
+  std::string inputs = "warm";  // in which caches they are: a CPU reads the same ones in every run
 };
 
 Timing timing_of(std::vector<double> ms);
@@ -64,12 +71,13 @@ Timing time_runs(double seconds, Work&& work) {
   return timing;
 }
 
-// The same on a GPU: events round each replay of a recorded graph, inputs and output staying there.
-Timing time_on_device(double seconds, Workload& work, Session& session);
+// The same on a GPU: events round each replay of a recorded graph. Nothing is copied from or to the host; the inputs
+// lie there in so many buffers that its L2 cache holds none when its turn comes, or in one (`warm`).
+Timing time_on_device(double seconds, Workload& work, Session& session, bool warm);
 
 // "cpu", "cuda" or "reference": what the engine says it runs on, whatever was asked for.
 std::string device_of(const Engine& engine);
-// A network's own time, by the clock that suits its device.
-Timing time_network(double seconds, Workload& work, Session& session, const Engine& engine);
+// A network's own time, by the clock that suits its device. `warm`: a GPU reads the same inputs in every run.
+Timing time_network(double seconds, Workload& work, Session& session, const Engine& engine, bool warm = false);
 
 }  // namespace fathom

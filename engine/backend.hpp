@@ -13,14 +13,23 @@
 
 namespace fathom {
 
+// Work that is enqueued part by part, always the same but for the caller's addresses.
+struct RepeatedWork {
+  std::vector<bool> addressed;  // by part: what it enqueues depends on the caller's addresses
+  std::function<void(int part, void* stream)> enqueue;
+};
+
 // Runs the same work again and again: on a GPU as a recorded graph.
 class Recorder {
  public:
   virtual ~Recorder() = default;
-  // `enqueue(stream)` enqueues the work on a stream; what it enqueues depends on `addresses` alone.
-  virtual void run(const std::function<void(void* stream)>& enqueue, const std::vector<const void*>& addresses,
-                   void* stream) = 0;
+  // What the addressed parts enqueue depends on `addresses` alone.
+  virtual void run(const RepeatedWork& work, const std::vector<const void*>& addresses, void* stream) = 0;
 };
+
+inline void enqueue_all(const RepeatedWork& work, void* stream) {
+  for (std::size_t part = 0; part < work.addressed.size(); ++part) work.enqueue(static_cast<int>(part), stream);
+}
 
 // A session's own place in its device's queue: what is asked for here is done in order, at once on the CPU.
 class Queue {
@@ -59,6 +68,7 @@ class Backend {
       std::int64_t bytes) = 0;                            // of the host, for copies to and from it
   virtual std::int64_t alignment() const { return 4; }    // of the caller's pointers to anything but photographs
   virtual std::int64_t free_bytes() const { return -1; }  // of the device, -1: not known
+  virtual std::int64_t cache_bytes() const { return 0; }  // of a GPU's L2; 0: not known
   virtual std::unique_ptr<Queue> queue() = 0;
   virtual std::string warning() const { return {}; }  // of what did not work and only costs time; empty: all did
 };

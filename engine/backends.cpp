@@ -12,8 +12,8 @@ namespace {
 
 class HostRecorder final : public Recorder {
  public:
-  void run(const std::function<void(void*)>& enqueue, const std::vector<const void*>&, void* stream) override {
-    enqueue(stream);
+  void run(const RepeatedWork& work, const std::vector<const void*>&, void* stream) override {
+    enqueue_all(work, stream);
   }
 };
 

@@ -80,6 +80,14 @@ Prepared split_and_prepare(const Graph& fused, Backend& backend, bool early_gate
   return best;
 }
 
+bool takes_callers_memory(const Graph& graph, const Node& node) {
+  const auto callers = [&](Value v) {
+    return std::find(graph.inputs.begin(), graph.inputs.end(), v) != graph.inputs.end() ||
+           std::any_of(graph.outputs.begin(), graph.outputs.end(), [&](const Output& o) { return o.value == v; });
+  };
+  return std::any_of(node.in.begin(), node.in.end(), callers) || std::any_of(node.out.begin(), node.out.end(), callers);
+}
+
 }  // namespace
 
 int Program::counters() const {
@@ -130,6 +138,10 @@ Binding::Binding(std::shared_ptr<const Program> program, std::shared_ptr<std::by
   for (std::size_t v = 0; v < data_.size(); ++v)
     if (const std::int64_t offset = program_->memory.value_offset[v]; offset >= 0) data_[v] = arena_.get() + offset;
   if (options_.queue && !options_.wait_each) recorder_ = options_.queue->recorder();
+  for (const int node : program_->node)
+    work_.addressed.push_back(
+        takes_callers_memory(program_->graph, program_->graph.nodes[static_cast<std::size_t>(node)]));
+  work_.enqueue = [this](int step, void* stream) { enqueue(step, stream); };
 }
 
 void Binding::check(std::span<const void* const> inputs, std::span<float* const> outputs) const {
@@ -153,17 +165,16 @@ void Binding::check(std::span<const void* const> inputs, std::span<float* const>
     check_pointer(outputs[k], "output '" + graph.outputs[k].name + "'", false);
 }
 
-void Binding::enqueue(void* stream) const {
+void Binding::enqueue(int k, void* stream) const {
   auto* const counters = reinterpret_cast<unsigned*>(options_.counters.get());
-  for (std::size_t k = 0; k < program_->steps.size(); ++k) {
-    const Step& step = program_->steps[k];
-    const std::int64_t workspace = program_->memory.workspace_offset[static_cast<std::size_t>(program_->node[k])];
-    try {
-      step.run({data_.data(), arena_.get() + (workspace > 0 ? workspace : 0), stream, counters});
-      if (options_.wait_each && options_.queue) options_.queue->wait(stream);
-    } catch (const Error& e) {
-      throw Error(e.kind(), "layer '" + step.name + "' (" + step.op + ", by " + step.kernel + "): " + e.what());
-    }
+  const auto at = static_cast<std::size_t>(k);
+  const Step& step = program_->steps[at];
+  const std::int64_t workspace = program_->memory.workspace_offset[static_cast<std::size_t>(program_->node[at])];
+  try {
+    step.run({data_.data(), arena_.get() + (workspace > 0 ? workspace : 0), stream, counters});
+    if (options_.wait_each && options_.queue) options_.queue->wait(stream);
+  } catch (const Error& e) {
+    throw Error(e.kind(), "layer '" + step.name + "' (" + step.op + ", by " + step.kernel + "): " + e.what());
   }
 }
 
@@ -177,9 +188,9 @@ void Binding::run(std::span<const void* const> inputs, std::span<float* const> o
   for (std::size_t k = 0; k < outputs.size(); ++k)
     data_[static_cast<std::size_t>(graph.outputs[k].value.id)] = outputs[k];
   if (recorder_)
-    recorder_->run([this](void* s) { enqueue(s); }, addresses, stream);
+    recorder_->run(work_, addresses, stream);
   else
-    enqueue(stream);
+    enqueue_all(work_, stream);
 }
 
 }  // namespace fathom

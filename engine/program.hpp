@@ -44,17 +44,19 @@ struct BindOptions {
 class Binding {
  public:
   Binding(std::shared_ptr<const Program> program, std::shared_ptr<std::byte> arena, BindOptions options = {});
+  Binding(const Binding&) = delete;  // its work points at it
   // Addresses in the order of the graph's inputs and outputs. Enqueues on `stream`, or runs on the CPU.
   void run(std::span<const void* const> inputs, std::span<float* const> outputs, void* stream);
 
  private:
   void check(std::span<const void* const> inputs, std::span<float* const> outputs) const;
-  void enqueue(void* stream) const;
+  void enqueue(int step, void* stream) const;
 
   std::shared_ptr<const Program> program_;
   std::shared_ptr<std::byte> arena_;
   BindOptions options_;
   std::vector<void*> data_;  // by value id
+  RepeatedWork work_;        // a part a step
   std::unique_ptr<Recorder> recorder_;
 };
 

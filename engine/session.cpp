@@ -125,6 +125,7 @@ struct Session::Impl {
   };
   Block arena, counters;
   Block device_copies, staging;  // of inputs and outputs, where the device has memory of its own
+  Block more_inputs;             // for runs that take turns between buffers
   struct Bound {
     std::shared_ptr<const Program> program;
     std::unique_ptr<Binding> binding;  // null until it is to run
@@ -221,10 +222,34 @@ struct Session::Impl {
       std::memcpy(outputs[k], staging.data.get() + copies.offset[inputs.size() + k], static_cast<std::size_t>(copies.bytes[inputs.size() + k]));
   }
 
-  std::vector<double> time_ms(Bound& b, std::span<const void* const> inputs, int runs) {
+  // The addresses of the inputs in each of so many buffers: the first is the copies' own.
+  std::vector<std::vector<const void*>> input_buffers(const Copies& copies, std::size_t count) {
+    const std::size_t inputs = copies.inputs.size();
+    const std::int64_t each = copies.offset[inputs];  // where the outputs begin
+    const std::int64_t more = each * static_cast<std::int64_t>(count - 1);
+    if (more > std::max<std::int64_t>(more_inputs.bytes, 0)) {
+      more_inputs = {};
+      more_inputs.data = backend().allocate(more), more_inputs.bytes = more;
+    }
+    std::vector<std::vector<const void*>> buffers{copies.inputs};
+    for (std::size_t k = 1; k < count; ++k) {
+      std::byte* const at = more_inputs.data.get() + each * static_cast<std::int64_t>(k - 1);
+      buffers.emplace_back();
+      for (std::size_t i = 0; i < inputs; ++i) {
+        buffers.back().push_back(at + copies.offset[i]);
+        queue->upload(at + copies.offset[i], staging.data.get() + copies.offset[i], copies.bytes[i]);
+      }
+    }
+    return buffers;
+  }
+
+  std::vector<double> time_ms(Bound& b, std::span<const void* const> inputs, int runs, int count) {
+    if (count < 1) throw Error(ErrorKind::usage, "runs take turns between one buffer or more, not " + std::to_string(count));
     const Copies copies = copies_of(b);
     upload(copies, inputs);
-    const auto run = [&] { b.binding->run(copies.inputs, copies.outputs, queue->stream()); };
+    const auto buffers = input_buffers(copies, static_cast<std::size_t>(count));
+    std::size_t next = 0;
+    const auto run = [&] { b.binding->run(buffers[next++ % buffers.size()], copies.outputs, queue->stream()); };
     for (int k = 0; k < 3; ++k) run();
     queue->wait(queue->stream());
     return queue->time_ms(runs, run);
@@ -296,9 +321,9 @@ void Session::run_from_host(const Frame& frame, std::span<const void* const> inp
 }
 
 std::vector<double> Session::time_ms(const Frame& frame, std::span<const void* const> inputs, const std::vector<std::string>& output_names,
-                                     int runs) {
+                                     int runs, int buffers) {
   auto& session = session_of(impl_);
-  return session.time_ms(session.bind(frame, output_names), inputs, runs);
+  return session.time_ms(session.bind(frame, output_names), inputs, runs, buffers);
 }
 
 void Session::prepare(const Frame& frame, const std::vector<std::string>& output_names) {
@@ -312,7 +337,7 @@ MemoryReport Session::memory(const Frame& frame, const std::vector<std::string>&
   const MemoryPlan& m = program.memory;
   const Backend& backend = session.backend();
   return {backend.weight_bytes(), m.arena_bytes, m.lower_bound_bytes,      m.sum_bytes,
-          m.workspace_bytes,      m.optimal,     program.order_gain_bytes, backend.free_bytes()};
+          m.workspace_bytes,      m.optimal,     program.order_gain_bytes, backend.free_bytes(), backend.cache_bytes()};
 }
 
 std::vector<StepInfo> Session::steps(const Frame& frame, const std::vector<std::string>& output_names) {

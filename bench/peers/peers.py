@@ -12,8 +12,9 @@ spreads over more than a tenth of the median, more rounds follow, up to twice as
 look. The JSON tells the machine, the versions and the command. FILE.part grows with every row and becomes FILE at the
 end. Started again, steady rows of either that come from the same commit, threads and versions are kept, and only the
 rest is measured (--again: everything). --limit: how long one way may take until it has run once (max-autotune takes
-minutes for a network); --tuning: Fathom chooses its kernels by timing, as cuDNN does here. The part for CUDA has not
-been run on a GPU yet.
+minutes for a network); --tuning: Fathom chooses its kernels by timing, as cuDNN does here. On a GPU both sides take
+their pictures from memory: so many copies in turns that the L2 cache holds none. The part for CUDA has not been run on
+a GPU yet.
 """
 
 import argparse
@@ -102,7 +103,11 @@ class Model:
 
     def task(self, batch, precision, options):
         images = [image.repeat(batch, 1, 1, 1) for image in self.images]
-        return contestants.Task(self.graph, self.weights, images, options.device, precision, options.threads)
+        bytes_of_a_run = sum(image.numel() * image.element_size() for image in images)
+        buffers = contestants.rotation(bytes_of_a_run, contestants.cache_bytes(options.device))
+        return contestants.Task(
+            self.graph, self.weights, images, options.device, precision, options.threads, buffers
+        )
 
 
 @contextlib.contextmanager
@@ -164,7 +169,7 @@ def fathom_milliseconds(options, model, size, batch, precision, folder):
     call(options.bench_program, "fps", *map(str, what + how))
     with open(report, encoding="utf-8") as file:
         (row,) = json.load(file)["rows"]
-    return row["median_ms"]
+    return row["median_ms"], row["inputs"]
 
 
 def compare(model, network, size, batch, precision, options, folder):
@@ -176,7 +181,14 @@ def compare(model, network, size, batch, precision, options, folder):
     # In the order of trying: eager first, so that its better layout is known.
     candidates.sort(key=lambda c: (c.kind != "eager", "compile" in c.name or "autotune" in c.name))
     peers, tried, refused = choose(candidates, task, expected, milliseconds, title, options.limit)
-    sides = {"fathom": lambda: fathom_milliseconds(options, model.path, size, batch, precision, folder)}
+    inputs = set()
+
+    def fathom():
+        ms, how = fathom_milliseconds(options, model.path, size, batch, precision, folder)
+        inputs.add(how)
+        return ms
+
+    sides = {"fathom": fathom}
     for name, run in peers.items():
         sides[name] = lambda run=run: statistics.median(milliseconds(run, options.seconds))
     rounds = turns.measure_in_turns(
@@ -200,6 +212,10 @@ def compare(model, network, size, batch, precision, options, folder):
         "largest_error": model.largest_error,
         "tried_ms": {name: round(ms, 4) for name, ms in tried.items()},
         "refused": {**lacking, **refused},
+        "inputs": {
+            "fathom": ", ".join(sorted(inputs)),
+            "peers": f"{task.buffers} buffers in turns" if task.buffers > 1 else "warm",
+        },
         "rounds_ms": [{name: round(value, 4) for name, value in times.items()} for times in rounds],
     }
 
@@ -342,7 +358,8 @@ def commit(device):
     """The last commit of what runs on the device; with a '+' where files of it have changed since."""
     if os.environ.get("FATHOM_COMMIT"):  # where the sources came without their history
         return os.environ["FATHOM_COMMIT"]
-    parts = ["CMakeLists.txt", "bench/workload.cpp", "bench/workload.hpp", "engine", "models", f"kernels/{device}"]
+    parts = ["CMakeLists.txt", "engine", "models", f"kernels/{device}"]
+    parts += [f"bench/{name}.{kind}" for name in ("workload", "rotation") for kind in ("cpp", "hpp")]
     git = ["git", "-C", ROOT]
     try:
         last = call(*git, "log", "-1", "--format=%h", "--", *parts).strip()

@@ -19,6 +19,7 @@ GpuInfo GpuInfo::current() {
           .multiprocessors = properties.multiProcessorCount,
           .shared_bytes = static_cast<std::int64_t>(properties.sharedMemPerBlockOptin),
           .total_bytes = static_cast<std::int64_t>(properties.totalGlobalMem),
+          .l2_bytes = properties.l2CacheSize,
           .present = true};
 }
 

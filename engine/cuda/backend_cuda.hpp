@@ -20,6 +20,7 @@ struct GpuInfo {
   int multiprocessors = 132;
   std::int64_t shared_bytes = 227 * 1024;  // of one block, at most
   std::int64_t total_bytes = std::int64_t{141} * 1000 * 1000 * 1000;
+  std::int64_t l2_bytes = 0;  // 0: not known
   bool present = false;  // it was found, not assumed
 
   static GpuInfo current();  // the device that this thread uses; throws Error{device}

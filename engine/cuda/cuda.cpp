@@ -112,6 +112,8 @@ class Cuda final : public Backend {
     return static_cast<std::int64_t>(free);
   }
 
+  std::int64_t cache_bytes() const override { return backend_.gpu().l2_bytes; }
+
   std::unique_ptr<Queue> queue() override { return make_cuda_queue(device_); }
   std::string warning() const override { return tuning_ ? tuning_->warning() : ""; }
 

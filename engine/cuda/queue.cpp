@@ -108,26 +108,47 @@ class CudaQueue final : public Queue {
   bool used_ = false, own_last_ = false;
 };
 
+// Where the stream's recording stands: the last node, and how many there are.
+struct Recorded {
+  cudaGraphNode_t last = nullptr;
+  std::size_t nodes = 0;
+};
+
+Recorded recorded(cudaStream_t stream) {
+  cudaStreamCaptureStatus status = cudaStreamCaptureStatusNone;
+  cudaGraph_t graph = nullptr;
+  const cudaGraphNode_t* last = nullptr;
+  std::size_t count = 0;
+#if CUDART_VERSION >= 13000
+  check(cudaStreamGetCaptureInfo(stream, &status, nullptr, &graph, &last, nullptr, &count));
+#else
+  check(cudaStreamGetCaptureInfo_v2(stream, &status, nullptr, &graph, &last, &count));
+#endif
+  Recorded now{count == 1 ? last[0] : nullptr};
+  if (graph) check(cudaGraphGetNodes(graph, nullptr, &now.nodes));
+  return now;
+}
+
 // The first run is enqueued as it is: kernels may set themselves up. From the second on it is a graph, one for each of
-// the addresses used last, so that callers who take turns between buffers pay nothing. Other addresses are put into the
-// graph that was not used for longest.
+// the addresses used last, so that callers who take turns between a few buffers pay nothing. Other addresses are put
+// into the graph that was not used for longest: a few nodes of it, where the parts that take them are a kernel each.
 class CudaRecorder final : public Recorder {
  public:
   explicit CudaRecorder(CudaQueue& queue) : queue_(queue) {}
   ~CudaRecorder() override { queue_.settle(); }  // graphs that still run must not go
 
-  void run(const std::function<void(void*)>& enqueue, const std::vector<const void*>& addresses, void* where) override {
+  void run(const RepeatedWork& work, const std::vector<const void*>& addresses, void* where) override {
     const OnDevice here(queue_.device());
     const auto stream = static_cast<cudaStream_t>(where);
     cudaStreamCaptureStatus status = cudaStreamCaptureStatusNone;
     check(cudaStreamIsCapturing(stream, &status));
-    if (status != cudaStreamCaptureStatusNone) return enqueue(where);  // part of the caller's own graph
-    cudaGraphExec_t graph = first_ ? nullptr : graph_for(enqueue, addresses);
+    if (status != cudaStreamCaptureStatusNone) return enqueue_all(work, where);  // part of the caller's own graph
+    cudaGraphExec_t graph = first_ ? nullptr : graph_for(work, addresses);
     queue_.enter(stream);
     if (graph)
       check(cudaGraphLaunch(graph, stream));
     else
-      enqueue(where);
+      enqueue_all(work, where);
     first_ = false;
     queue_.leave(stream);
   }
@@ -135,34 +156,80 @@ class CudaRecorder final : public Recorder {
  private:
   struct Recording {
     std::vector<const void*> addresses;
+    CapturedGraph captured;              // what the graph was made of: its nodes are the names of the graph's
+    std::vector<cudaGraphNode_t> nodes;  // by part: the one kernel of a part that is addressed, else null
     ExecutableGraph graph;
   };
   static constexpr std::size_t most = 4;
 
   // Moved to the front of the list.
-  cudaGraphExec_t graph_for(const std::function<void(void*)>& enqueue, const std::vector<const void*>& addresses) {
+  cudaGraphExec_t graph_for(const RepeatedWork& work, const std::vector<const void*>& addresses) {
     const auto known = std::find_if(recordings_.begin(), recordings_.end(),
                                     [&](const Recording& r) { return r.addresses == addresses; });
     if (known != recordings_.end()) {
       recordings_.splice(recordings_.begin(), recordings_, known);
       return recordings_.front().graph.get();
     }
-    const CapturedGraph captured = capture(enqueue);
     Recording recording;
     if (recordings_.size() == most) recording = std::move(recordings_.back()), recordings_.pop_back();
     recording.addresses = addresses;
-    if (!recording.graph || !update(recording.graph.get(), captured.get()))
-      recording.graph = instantiate(captured.get());
+    try {
+      if (!recording.graph || !change_nodes(recording, work)) record(recording, work);
+    } catch (...) {
+      queue_.settle();  // its graph may still run, and goes
+      throw;
+    }
     recordings_.push_front(std::move(recording));
     return recordings_.front().graph.get();
   }
 
-  CapturedGraph capture(const std::function<void(void*)>& enqueue) {
+  // All of the work, into the recording's graph or a new one.
+  void record(Recording& recording, const RepeatedWork& work) {
+    const auto stream = static_cast<cudaStream_t>(queue_.stream());
+    std::vector<cudaGraphNode_t> nodes(work.addressed.size());
+    CapturedGraph captured = capture([&] {
+      for (std::size_t part = 0; part < nodes.size(); ++part) {
+        if (!work.addressed[part]) {
+          work.enqueue(static_cast<int>(part), stream);
+          continue;
+        }
+        const std::size_t before = recorded(stream).nodes;
+        work.enqueue(static_cast<int>(part), stream);
+        if (const Recorded now = recorded(stream); now.nodes == before + 1) nodes[part] = now.last;
+      }
+    });
+    if (recording.graph && update(recording.graph.get(), captured.get())) return;
+    recording.graph = instantiate(captured.get());
+    recording.captured = std::move(captured), recording.nodes = std::move(nodes);
+  }
+
+  // Only the parts that take addresses are enqueued again, each into the node that it was. False: record all of it.
+  bool change_nodes(Recording& recording, const RepeatedWork& work) {
+    for (std::size_t part = 0; part < work.addressed.size(); ++part)
+      if (work.addressed[part] && !recording.nodes[part]) return false;
+    for (std::size_t part = 0; part < work.addressed.size(); ++part) {
+      if (!work.addressed[part]) continue;
+      const CapturedGraph alone = capture([&] { work.enqueue(static_cast<int>(part), queue_.stream()); });
+      cudaGraphNode_t nodes[2] = {};
+      std::size_t count = 2;  // as many as there is room for
+      cudaKernelNodeParams kernel{};
+      const bool same =
+          cudaGraphGetNodes(alone.get(), nodes, &count) == cudaSuccess && count == 1 &&
+          cudaGraphKernelNodeGetParams(nodes[0], &kernel) == cudaSuccess &&
+          cudaGraphExecKernelNodeSetParams(recording.graph.get(), recording.nodes[part], &kernel) == cudaSuccess;
+      if (same) continue;
+      (void)cudaGetLastError();  // another kernel, or none of the runtime's
+      return false;
+    }
+    return true;
+  }
+
+  CapturedGraph capture(const std::function<void()>& enqueue) {
     const auto stream = static_cast<cudaStream_t>(queue_.stream());
     check(cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal));
     cudaGraph_t graph = nullptr;
     try {
-      enqueue(queue_.stream());
+      enqueue();
     } catch (...) {  // back to a stream that can be used
       if (cudaStreamEndCapture(stream, &graph) == cudaSuccess) (void)cudaGraphDestroy(graph);
       (void)cudaGetLastError();

@@ -60,15 +60,12 @@ double StepTimer::microseconds(const Step& step) {
   const double once_ms = queue_->time_ms(1, [&] { step.run(args); })[0];
   const int runs = static_cast<int>(std::clamp(burst_ms / std::max(once_ms, 1e-4), 1.0, 20.0));
   const std::unique_ptr<Recorder> recorder = queue_->recorder();
-  const auto burst = [&] {
-    recorder->run(
-        [&](void* stream) {
-          RunArgs here = args;
-          here.stream = stream;
-          for (int k = 0; k < runs; ++k) step.run(here);
-        },
-        {}, queue_->stream());
-  };
+  const RepeatedWork work{std::vector<bool>(static_cast<std::size_t>(runs)), [&](int, void* stream) {
+                            RunArgs here = args;
+                            here.stream = stream;
+                            step.run(here);
+                          }};
+  const auto burst = [&] { recorder->run(work, {}, queue_->stream()); };
   if (!std::exchange(warm_, true)) {  // a GPU that was idle would time the first kernels at lower clocks
     constexpr double warming_ms = 50;
     (void)queue_->time_ms(static_cast<int>(std::clamp(warming_ms / (std::max(once_ms, 1e-4) * runs), 1.0, 250.0)),

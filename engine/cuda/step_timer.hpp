@@ -16,7 +16,10 @@ class StepTimer {
   explicit StepTimer(const NodeIo& io);
 
   // Microseconds of one run, the least of several bursts: each burst is one CUDA graph, so that launching costs little.
-  // Weights and maps stay in the cache where they fit. Throws Error{memory}, Error{device}.
+  // Weights and maps stay in the cache where they fit: in a network a map has just been written there by the step
+  // before. Weights have not just been read, so what re-reads them is flattered a little where they are large; emptying
+  // the cache between runs would hide the maps too, and a burst's launches could no longer follow each other.
+  // Throws Error{memory}, Error{device}.
   double microseconds(const Step& step);
 
  private:

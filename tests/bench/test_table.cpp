@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <nlohmann/json.hpp>
 
 #include "engine/model.hpp"
 #include "fathom/error.hpp"
@@ -58,25 +59,82 @@ TEST_CASE("a table is filled with what is measured here", "[bench]") {
   CHECK(lines[0].ratio() == Approx(27.71 / 27.7).epsilon(1e-3));
   CHECK(lines[1].paper == 0);
   CHECK(lines[1].ratio() == 0);
-  const std::string text = to_text(paper, lines);
+  CHECK(lines[0].batch == 0);
+  const auto ms = std::find_if(lines.begin(), lines.end(), [](const TableLine& l) { return l.figure == "ms"; });
+  REQUIRE(ms != lines.end());
+  REQUIRE(ms->timing.has_value());
+  CHECK((ms->batch == 1 && ms->here == ms->timing->median_ms && ms->timing->inputs == "warm"));
+  const std::string text = to_text(paper, lines, "this machine");
+  CHECK(text.find("here:  this machine\n") != std::string::npos);
   CHECK(text.find("mobile_baseline_1") != std::string::npos);
   CHECK(text.find(" 27.70 ") != std::string::npos);
   CHECK(text.find("milliseconds") != std::string::npos);
   options.only = {"hr_depth"};
   CHECK_THROWS_AS(fill_table(paper, options), Error);
+}
 
-  PaperTable ratios{.name = "r",
-                    .memory_bytes = 1e7,
-                    .rows = {{"pose_cnn", 64, 64, {}, ""}, {"mobile_baseline_1", 64, 64, {}, ""}},
-                    .ratios = {{"pose_cnn", "mobile_baseline_1"}},
-                    .ratio_one = 18,
-                    .ratio_largest = 35};
-  options.only.clear();
-  const std::vector<TableLine> both = fill_table(ratios, options);
-  REQUIRE(both.size() == 4);
-  CHECK((both[0].note == "every layer on its own" && both[1].note == "fused"));
-  CHECK((both[0].here > 0 && both[1].here > 0 && both[0].paper == 18));
-  CHECK((both[2].here == 0 && both[2].paper == 35));  // not asked for
+namespace {
+
+// Two small networks that are compared.
+PaperTable compared(double memory_bytes) {
+  return {.name = "r",
+          .memory_bytes = memory_bytes,
+          .figures = {{"images_per_s_largest", "images/s", 2, ""}},
+          .rows = {{"pose_cnn", 64, 64, {}, ""}, {"mobile_baseline_1", 64, 64, {}, "not quite the paper's"}},
+          .ratios = {{"pose_cnn", "mobile_baseline_1"}},
+          .ratio_one = 18,
+          .ratio_largest = 35};
+}
+
+const TableLine& find(const std::vector<TableLine>& lines, const std::string& figure, const std::string& remark) {
+  const auto found = std::find_if(lines.begin(), lines.end(), [&](const TableLine& l) {
+    return l.figure == figure && l.remark.starts_with(remark);
+  });
+  REQUIRE(found != lines.end());
+  return *found;
+}
+
+}  // namespace
+
+TEST_CASE("what a paper claims of two networks stands beside both ways of running them", "[bench]") {
+  const PaperTable table = compared(1e7);
+  const std::vector<TableLine> without = fill_table(table, {.seconds = 0.01});
+  REQUIRE(without.size() == 2 + 4);
+  for (const char* way : {"every layer on its own", "fused"}) {
+    CHECK((find(without, ratio_one, way).here > 0 && find(without, ratio_one, way).paper == 18));
+    CHECK((find(without, ratio_largest, way).here == 0 &&
+           find(without, ratio_largest, way).paper == 35));  // not asked for
+    CHECK(find(without, ratio_one, way).note == "not quite the paper's");
+  }
+  std::string text = to_text(table, without, "");
+  CHECK(text.find("images/s\n  not measured\n") != std::string::npos);
+  CHECK(text.find("[1] not quite the paper's\n") != std::string::npos);
+  CHECK(text.find("[2]") == std::string::npos);
+
+  const std::vector<TableLine> with = fill_table(table, {.seconds = 0.01, .largest = true});
+  for (const char* way : {"every layer on its own", "fused"}) {
+    const TableLine& line = find(with, ratio_largest, way);
+    CHECK((line.here > 0 && line.paper == 35));
+    CHECK(line.remark.find(", batches ") != std::string::npos);
+  }
+  CHECK(with[0].batch > 1);
+  CHECK(with[0].remark == "batch " + std::to_string(with[0].batch));
+  const auto json = nlohmann::json::parse(to_json(table, with));
+  CHECK((json["table"] == "r" && json["rows"].size() == 6));
+  CHECK((json["rows"][0]["batch"] == with[0].batch && json["rows"][0]["runs"] >= 3));
+  CHECK((json["rows"][0]["paper"].is_null() && json["rows"][0]["here"] == with[0].here));
+  CHECK((!json["rows"][5].contains("batch") && json["rows"][5]["paper"] == 35));
+}
+
+TEST_CASE("the largest batch is as large as time and memory allow, and says what ended it", "[bench]") {
+  CHECK(batch_within(60, 100, 500) == 120);
+  CHECK(batch_within(60, 100, 36) == 36);
+  CHECK(batch_within(60, 1e6, 36) == 1);
+  const std::vector<TableLine> hasty = fill_table(compared(1e8), {.seconds = 0.01, .largest = true, .limit_s = 0.001});
+  CHECK(hasty[0].batch >= 1);
+  CHECK(hasty[0].here > 0);
+  INFO(hasty[0].remark);
+  CHECK(hasty[0].remark.find("(--limit)") != std::string::npos);
 }
 
 TEST_CASE("a row that cannot be measured says why and leaves the others", "[bench]") {
@@ -85,6 +143,6 @@ TEST_CASE("a row that cannot be measured says why and leaves the others", "[benc
                          .rows = {{"lite_hr_depth", 100, 100, {{"ms", 1}}, ""}, {"mobile_baseline_1", 64, 64, {}, ""}}};
   const std::vector<TableLine> lines = fill_table(table, {.seconds = 0.01});
   REQUIRE(lines.size() == 2);
-  CHECK((lines[0].here == 0 && lines[0].note.find("100x100") != std::string::npos));
+  CHECK((lines[0].here == 0 && lines[0].remark.find("100x100") != std::string::npos));
   CHECK(lines[1].here > 0);
 }

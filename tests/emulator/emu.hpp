@@ -60,6 +60,7 @@ struct Error : std::runtime_error {
 
 struct Statistics {
   std::uint64_t switches, collectives, blocks;
+  std::uint64_t captured;  // kernels noted down as nodes of graphs
 };
 Statistics statistics();  // sums over all launches of this process
 

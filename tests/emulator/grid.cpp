@@ -127,7 +127,11 @@ cudaError_t launch(const LaunchRequest& request) {
     return remember(cudaErrorInvalidConfiguration);
   }
   if (request.dynamic_bytes > dynamic_limit(request.call.function)) return remember(cudaErrorInvalidValue);
-  if (capturing(request.stream)) return capture_kernel(request);
+  if (capturing(request.stream)) {
+    const std::lock_guard lock(pool_mutex);
+    ++total.captured;
+    return capture_kernel(request);
+  }
   if (joins_default_stream(request.stream)) settle_default_stream();
   if (faults_now()) return cudaSuccess;
   run_grid({grid, block, request.dynamic_bytes, request.call});

@@ -173,6 +173,7 @@ cudaError_t CUDARTAPI cudaGetDeviceProperties(cudaDeviceProp* properties, int de
   properties->maxThreadsPerBlock = 1024;
   properties->multiProcessorCount = fathom::emu::kMultiprocessors;
   properties->totalGlobalMem = fathom::emu::config().device_memory;
+  properties->l2CacheSize = 16 * 1024;  // so small that programs which look at it have little to do
   properties->sharedMemPerBlock = 48 * 1024;
   properties->sharedMemPerBlockOptin = fathom::emu::config().shared_limit;
   properties->sharedMemPerMultiprocessor = fathom::emu::config().shared_limit + 1024;

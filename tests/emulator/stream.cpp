@@ -176,6 +176,24 @@ cudaError_t CUDARTAPI cudaStreamIsCapturing(cudaStream_t stream, cudaStreamCaptu
   *status = fathom::emu::capturing(stream) ? cudaStreamCaptureStatusActive : cudaStreamCaptureStatusNone;
   return cudaSuccess;
 }
+// A stream's recording is a chain: the next node depends on the last alone.
+#if CUDART_VERSION >= 13000
+cudaError_t CUDARTAPI cudaStreamGetCaptureInfo(cudaStream_t stream, cudaStreamCaptureStatus* status, unsigned long long*,
+                                               cudaGraph_t* graph, const cudaGraphNode_t** last,
+                                               const cudaGraphEdgeData**, std::size_t* count) {
+#else
+cudaError_t CUDARTAPI cudaStreamGetCaptureInfo_v2(cudaStream_t stream, cudaStreamCaptureStatus* status,
+                                                  unsigned long long*, cudaGraph_t* graph, const cudaGraphNode_t** last,
+                                                  std::size_t* count) {
+#endif
+  static thread_local cudaGraphNode_t kept = nullptr;
+  cudaStreamIsCapturing(stream, status);
+  const bool any = *status == cudaStreamCaptureStatusActive && !stream->capture->nodes.empty();
+  kept = any ? &stream->capture->nodes.back() : nullptr;
+  *graph = *status == cudaStreamCaptureStatusActive ? stream->capture.get() : nullptr;
+  *last = &kept, *count = any;
+  return cudaSuccess;
+}
 cudaError_t CUDARTAPI cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t* graph) {
   if (!fathom::emu::capturing(stream)) return remember(cudaErrorIllegalState);
   *graph = stream->capture.release();

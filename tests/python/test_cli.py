@@ -228,6 +228,7 @@ class Programs(unittest.TestCase):
         self.assertTrue(rows[0]["photo"]["decode_ms"] > 0 and rows[0]["photo"]["depth_ms"] > 0)
         self.assertEqual([row["batch"] for row in rows], [1, 2])
         self.assertEqual({row["percent_of_floor"] for row in rows}, {None})  # nothing is known of a CPU
+        self.assertEqual({row["inputs"] for row in rows}, {"warm"})
         self.run_program(BENCH, "fps", "--model", "mobile_baseline_1", "--seconds", "0.05", "--bandwidth", "10", "--peak", "0.1",
                          "--json", "floor.json")
         with open(self.path("floor.json")) as file:
@@ -283,13 +284,22 @@ class Programs(unittest.TestCase):
         done = self.run_program(BENCH, "table", "mobile_baseline", "--model", "mobile_baseline_1", "--seconds", "0.01",
                                 "--json", "table.json")
         with open(self.path("table.json")) as file:
-            rows = {row["figure"]: row for row in json.load(file)["rows"]}
+            (table,) = json.load(file)["tables"]
+        rows = {row["figure"]: row for row in table["rows"]}
+        self.assertEqual((rows["ms"]["batch"], rows["ms"]["inputs"]), (1, "warm"))
+        self.assertLessEqual(rows["ms"]["p10_ms"], rows["ms"]["p90_ms"])
         self.assertEqual(rows["mega_multiply_adds"]["paper"], 27.7)
         self.assertAlmostEqual(rows["mega_multiply_adds"]["ratio"], 1, 2)
         self.assertIsNone(rows["ms"]["paper"])
         self.assertGreater(rows["ms"]["here"], 0)
         self.assertRegex(done.stdout, r"mobile_baseline_1 +640x480 +27\.70 +27\.71 +1\.000")
         self.fails(BENCH, "table", "nothing", says=["'nothing'", "hr_depth"])
+        self.fails(BENCH, "table", "cnd", "--model", "hr_depth", says=["no table that is asked for has a row 'hr_depth'"])
+        done = self.run_program(BENCH, "table", "all", "--model", "cnd_micro_plain,mobile_baseline_1", "--seconds", "0.01",
+                                "--json", "table.json")
+        with open(self.path("table.json")) as file:
+            self.assertEqual([table["table"] for table in json.load(file)["tables"]], ["cnd", "mobile_baseline"])
+        self.assertEqual(done.stdout.count("here:  CPU, "), 2)
 
     def test_the_readme_shows_what_was_measured(self):
         self.run_program("python3", os.path.join(ROOT, "bench", "report.py"), "--check")

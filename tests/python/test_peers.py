@@ -127,6 +127,24 @@ class Contestants(unittest.TestCase):
                     output = contestants.as_numpy(run())
                 self.assertLess(peers.relative_error(output, expected.clamp(min=0).numpy()), 1e-6, contestant.name)
 
+    def test_inputs_in_turns_are_twice_the_cache(self):
+        self.assertEqual(contestants.rotation(368640, 62914560), 342)  # as bench/rotation.cpp has it
+        self.assertEqual(contestants.rotation(3000, 62914560), 1024)
+        self.assertEqual(contestants.rotation(200000000, 62914560), 1)
+        self.assertEqual((contestants.rotation(3000, 0), contestants.cache_bytes("cpu")), (1, 0))
+
+    def test_each_run_takes_the_next_buffer(self):
+        task = small_task()
+        task.buffers = 3
+        seen = []
+        with unittest.mock.patch.object(contestants.Task, "module") as module:
+            module.return_value = (lambda image: [seen.append(image.data_ptr())], [task.images[0]])
+            run = contestants.eager(torch.contiguous_format)(task)
+            for _ in range(6):
+                run()
+        self.assertEqual(seen[:3], seen[3:])
+        self.assertEqual(len(set(seen)), 3)
+
     def test_what_is_skipped_is_told(self):
         found, lacking = contestants.contestants("cpu", skip=["frozen", "eager channels_last"])
         self.assertFalse([c.name for c in found if c.name.startswith("frozen")])

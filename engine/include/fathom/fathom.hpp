@@ -56,6 +56,7 @@ struct MemoryReport {
   bool optimal = false;                // no plan is smaller than arena_bytes: it meets the bound, or a search proved it
   std::int64_t order_gain_bytes = 0;   // by how much choosing the order of layers lowered the bound, workspaces apart
   std::int64_t device_free_bytes = -1;  // by the GPU's own count; -1: not known
+  std::int64_t device_cache_bytes = 0;  // of the GPU's L2; 0: not known
 };
 
 // One layer or fused group of layers, as it runs.
@@ -89,15 +90,17 @@ class Session {
 
   // The bare network: inputs in the order of Engine::inputs (u8 (N, H, W, 3), already at the network's size), outputs by
   // name. Pointers of the engine's device. On a GPU it enqueues on `stream` (cudaStream_t) and returns.
-  // Outputs there must be aligned to 16 bytes. From the second run on the launches are one CUDA graph; where `stream` is
-  // being captured, they become part of the caller's own. A null stream is CUDA's default stream.
+  // Outputs there must be aligned to 16 bytes. From the second run on the launches are one CUDA graph; other pointers than
+  // before, as of a camera's many buffers, change a few of its nodes. Where `stream` is being captured, the launches become
+  // part of the caller's own graph. A null stream is CUDA's default stream.
   void run(const Frame& frame, std::span<const void* const> inputs, std::span<const NamedOutput> outputs, void* stream = nullptr);
   // The same for pointers of the host, whatever the device: copies in, runs, copies out, and waits.
   void run_from_host(const Frame& frame, std::span<const void* const> inputs, std::span<const NamedOutput> outputs);
   // The device's own time of `runs` runs, one after another, each in milliseconds, without copies to and from the host;
-  // three that do not count come first. Inputs as for run_from_host.
+  // three that do not count come first. Inputs as for run_from_host; on a GPU they lie there `buffers` times, and the runs
+  // take turns between them: enough of them, and none is still in the cache when its turn comes.
   std::vector<double> time_ms(const Frame& frame, std::span<const void* const> inputs, const std::vector<std::string>& output_names,
-                              int runs);
+                              int runs, int buffers = 1);
 
   // Plans a frame ahead of its first run. An empty list of names means the primary output.
   void prepare(const Frame& frame, const std::vector<std::string>& output_names = {});

@@ -134,6 +134,41 @@ TEST_CASE("the caller's memory and streams: every address is honoured", "[sessio
   require(cudaStreamDestroy(stream));
 }
 
+TEST_CASE("buffers in turns, more than graphs are kept for: each run reads and writes its own", "[sessions]") {
+  struct Case {
+    const char* network;
+    Frame frame;
+    int divisor;
+    Precision precision;
+  };
+  for (const Case& c : {Case{"cnd_stereo", {1, 16, 16}, 8, Precision::fp16},  // two inputs
+                        Case{"lite_hr_depth", {1, 64, 64}, 2, Precision::fp32},
+                        Case{"drnet_resnet50_guided", {1, 32, 32}, 8, Precision::fp16}}) {
+    INFO(c.network);
+    const SmallNetwork network(c.network, c.frame, c.divisor);
+    const Engine engine = network.load({.precision = c.precision});
+    Pictures pictures = pictures_for(engine, c.frame);
+    Session session = engine.session(), fresh = engine.session();
+    std::vector<std::vector<float>> wanted;
+    std::vector<DeviceSide> sides;
+    for (std::uint8_t k = 0; k < 7; ++k) {
+      for (auto& picture : pictures)
+        for (std::uint8_t& v : picture) v = static_cast<std::uint8_t>(v * 3 + 31 + k);
+      sides.emplace_back(engine, c.frame, pictures);
+      wanted.push_back(run_all(engine, fresh, c.frame, pictures).at(sides.back().out.name));
+    }
+    CHECK(!same_bits(wanted[0], wanted[1]));
+    for (const std::size_t k : {0u, 1u, 2u, 3u, 4u, 5u, 6u, 0u, 6u, 5u, 1u, 2u, 3u, 4u, 0u}) {
+      require(cudaMemset(sides[k].output.data, 0xFF, sides[k].output.bytes));
+      require(cudaDeviceSynchronize());
+      sides[k].run(session, c.frame);
+      require(cudaDeviceSynchronize());
+      INFO("buffer " << k);
+      CHECK(same_bits(sides[k].output.floats(), wanted[k]));
+    }
+  }
+}
+
 TEST_CASE("a run becomes part of the graph that the caller's stream is recording", "[sessions]") {
   const SmallNetwork network;
   const Engine engine = network.load();
@@ -197,6 +232,11 @@ TEST_CASE("the device's own time of a run", "[sessions]") {
   const std::vector<double> times = session.time_ms(network.frame, pointers_to(pictures), {}, 5);
   REQUIRE(times.size() == 5);
   for (const double ms : times) CHECK(ms > 0);
+  CHECK(session.memory(network.frame).device_cache_bytes > 0);
+  CHECK(session.time_ms(network.frame, pointers_to(pictures), {}, 9, 6).size() == 9);
+  CHECK(session.time_ms(network.frame, pointers_to(pictures), {}, 2, 3).size() == 2);
+  CHECK_THROWS_MATCHES(session.time_ms(network.frame, pointers_to(pictures), {}, 2, 0), Error,
+                       Fails(ErrorKind::usage, {"one buffer"}));
 }
 
 TEST_CASE("what cannot be done on a GPU is said in one typed sentence", "[sessions]") {
