@@ -24,7 +24,7 @@ constexpr double tolerance = 2e-6;
 std::vector<Case> cases() {
   std::vector<Case> list = all_cases();
   for (Case& c : fused_cases())
-    if (const auto* conv = std::get_if<Conv2d>(&c.op); conv->low_products) list.push_back(std::move(c));
+    if (const auto* conv = std::get_if<Conv2d>(&c.op); conv && conv->low_products) list.push_back(std::move(c));
   const auto map = [](std::int64_t c, std::int64_t h, std::int64_t w) { return Desc::nhwc(1, c, h, w); };
   const Source twice{.resize = {.mode = ResizeMode::nearest, .scale = 2}, .pad_mode = PadMode::reflect}, reflect{.pad_mode = PadMode::reflect};
   const Source blended{.resize = {.mode = ResizeMode::bilinear, .scale = 2}, .pad_mode = PadMode::replicate};
@@ -43,6 +43,12 @@ std::vector<Case> cases() {
                   Conv2d{.padding = 1, .sources = {twice, reflect}, .gate = true},
                   {map(33, 2, 2), map(4, 4, 4), map(37, 1, 1), Desc::dense({24, 37, 3, 3})}});
   list.push_back({"conv2d/cpu_means", Conv2d{.padding = 1, .mean = true}, {map(9, 11, 7), Desc::dense({13, 9, 3, 3})}});
+  Conv2d gate{.padding = 1, .mean = true};
+  gate.excitation = {2, 0, true, {ActivationKind::relu}, {ActivationKind::sigmoid}};
+  list.push_back({"conv2d/cpu_gate",
+                  gate,
+                  {map(9, 11, 7), map(4, 1, 1), Desc::dense({13, 9, 3, 3}), Desc::dense({5, 17}), Desc::dense({5}),
+                   Desc::dense({13, 5}), Desc::dense({13})}});
   list.push_back(
       {"conv2d/cpu_head",
        Conv2d{.padding = 1, .bias = true, .sources = {twice, reflect}, .activation = {ActivationKind::sigmoid}},
