@@ -43,6 +43,30 @@ __device__ inline void cp_async(void* shared, const void* global, int valid_byte
 #endif
 }
 
+// Copies Bytes bytes, or, where `sign` is less than 0, writes zeros: then the source is not read, and may be anywhere.
+// This is one bit of the instruction, where a number of valid bytes takes five instructions more.
+template <int Bytes>
+__device__ inline void cp_async_or_zeros(void* shared, const void* global, int sign, Site = Site::here()) {
+  static_assert(Bytes == 16 || Bytes == 8 || Bytes == 4);
+#if __CUDA_ARCH__ >= 800
+  if constexpr (Bytes == 16) {
+    asm volatile(
+        "{ .reg .pred zeros; setp.lt.s32 zeros, %2, 0; cp.async.cg.shared.global [%0], [%1], 16, zeros; }\n" ::"r"(
+            shared_address(shared)),
+        "l"(__cvta_generic_to_global(global)), "r"(sign)
+        : "memory");
+  } else {
+    asm volatile(
+        "{ .reg .pred zeros; setp.lt.s32 zeros, %3, 0; cp.async.ca.shared.global [%0], [%1], %2, zeros; }\n" ::"r"(
+            shared_address(shared)),
+        "l"(__cvta_generic_to_global(global)), "n"(Bytes), "r"(sign)
+        : "memory");
+  }
+#else
+  cp_async<Bytes>(shared, global, sign < 0 ? 0 : Bytes);
+#endif
+}
+
 // Closes the group of all copies issued since the last one; a group may be empty.
 __device__ inline void cp_async_commit() {
 #if __CUDA_ARCH__ >= 800
@@ -71,6 +95,10 @@ template <int Bytes>
 inline void cp_async(void* shared, const void* global, int valid_bytes = Bytes, Site site = Site::here()) {
   static_assert(Bytes == 16 || Bytes == 8 || Bytes == 4);
   emu::cp_async(shared, global, Bytes, valid_bytes, site);
+}
+template <int Bytes>
+inline void cp_async_or_zeros(void* shared, const void* global, int sign, Site site = Site::here()) {
+  cp_async<Bytes>(shared, global, sign < 0 ? 0 : Bytes, site);
 }
 inline void cp_async_commit() { emu::cp_async_commit(); }
 template <int Left>

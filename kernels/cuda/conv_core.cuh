@@ -22,8 +22,10 @@
 
 namespace fathom::gpu {
 
-// ---- tiles of k-steps: rows (pixels, or output channels) of two chunks of 16 bytes. ldmatrix reads one chunk of eight
-// rows at once; every other four rows have their chunks swapped, so that these eight lie in different banks.
+// ---- operands of k-steps: rows (pixels, or output channels) of two chunks of 16 bytes, of which ldmatrix reads one
+// chunk of eight rows at once. These eight must lie in different banks. Activations, of which a tap sees other rows
+// each time, stand chunk by chunk: the first of all rows, then the second. So a row's place is a sum, and a tap only a
+// distance. Weights stand row by row, and every other four rows have their chunks swapped.
 inline constexpr int kStepBytes = 32, kChunkBytes = 16;
 __host__ __device__ constexpr int chunk_place(int row, int chunk) {
   return row * kStepBytes + (chunk ^ (row >> 2 & 1)) * kChunkBytes;
@@ -55,6 +57,7 @@ enum class LoadKind : unsigned char {
 };
 struct SourceLoad {
   LoadKind kind = LoadKind::copy_16;
+  bool centre = false;  // read by the middle tap only
   short planes = 0, first_plane = 0;
   short stored = 0;  // channels that lie in memory
 };
@@ -99,44 +102,29 @@ struct BlockPlace {
   }
 };
 
-// The taps of a source along one axis: all of them, or the middle one.
-struct TapRange {
-  int first_group, last_group;  // of the axis' groups, last not included
-  int first, last;              // of a group's taps, likewise
-  __device__ TapRange(const TapAxis& axis, bool centre)
-      : first_group(centre ? axis.groups / 2 : 0),
-        last_group(centre ? axis.groups / 2 + 1 : axis.groups),
-        first(centre ? axis.taps / 2 : 0),
-        last(centre ? axis.taps / 2 + 1 : axis.taps) {}
-  __device__ int taps() const { return last - first; }
-};
-
 // Walks the stages in their order: sources, groups of taps, planes.
 struct StageCursor {
   int source = 0, group_h = 0, group_w = 0, plane = 0;
   int step = 0;  // k-steps before this stage
 
   __device__ explicit StageCursor(const ConvCore& conv) { begin_source(conv); }
-  __device__ TapRange rows(const ConvCore& conv) const { return {conv.tiling.rows, conv.maps.source[source].centre}; }
-  __device__ TapRange columns(const ConvCore& conv) const {
-    return {conv.tiling.columns, conv.maps.source[source].centre};
-  }
+  __device__ const StageTaps& taps(const ConvCore& conv) const { return conv.tiling.taps[conv.load[source].centre]; }
   __device__ int planes(const ConvCore& conv) const {
     return min(conv.tiling.planes, conv.load[source].planes - plane);
   }
-  __device__ int steps(const ConvCore& conv) const { return planes(conv) * rows(conv).taps() * columns(conv).taps(); }
+  __device__ int steps(const ConvCore& conv) const { return planes(conv) * taps(conv).steps; }
 
   __device__ void advance(const ConvCore& conv) {
     step += steps(conv);
     if ((plane += conv.tiling.planes) < conv.load[source].planes) return;
     plane = 0;
-    if (++group_w < columns(conv).last_group) return;
-    group_w = columns(conv).first_group;
-    if (++group_h < rows(conv).last_group) return;
+    if (++group_w < taps(conv).last_group_w) return;
+    group_w = taps(conv).first_group_w;
+    if (++group_h < taps(conv).last_group_h) return;
     if (++source < conv.maps.sources) begin_source(conv);
   }
   __device__ void begin_source(const ConvCore& conv) {
-    group_h = rows(conv).first_group, group_w = columns(conv).first_group;
+    group_h = taps(conv).first_group_h, group_w = taps(conv).first_group_w;
   }
 };
 

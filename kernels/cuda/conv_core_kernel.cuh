@@ -27,17 +27,17 @@ inline constexpr int kPlane = kStepBytes / static_cast<int>(sizeof(typename Prod
 template <class Product>
 __device__ inline Prologue place_prologue(const ConvCore& conv, unsigned char* shared) {
   const ConvPrologue& p = conv.maps.prologue;
-  if (!p.scale && !p.has_gate) return {};
   const SourceLoad& end = conv.load[conv.maps.sources - 1];
   float* const scale = reinterpret_cast<float*>(shared);
-  return {scale, p.shift ? scale + (end.first_plane + end.planes) * kPlane<Product> : nullptr, p.activation.kind};
+  return {p.scale || p.has_gate, p.shift != nullptr, scale, scale + (end.first_plane + end.planes) * kPlane<Product>,
+          p.activation.kind};
 }
 
 // Scale and shift for this image, its gate included, in the order of planes; these are filled up with zeros.
 template <class Product>
 __device__ inline void fill_prologue(const ConvCore& conv, int image, const Prologue& to) {
   const ConvPrologue& p = conv.maps.prologue;
-  if (!to.scale) return;
+  if (!to.any) return;
   for (int k = 0; k < conv.maps.sources; ++k) {
     const ConvSource& s = conv.maps.source[k];
     const int first = conv.load[k].first_plane * kPlane<Product>, count = conv.load[k].planes * kPlane<Product>;
@@ -47,64 +47,75 @@ __device__ inline void fill_prologue(const ConvCore& conv, int image, const Prol
       float gate = inside ? 1 : 0;
       if (inside && p.has_gate) gate = p.gate.load(image, s.first + i, 0, 0);
       to.scale[first + i] = inside && p.scale ? p.scale[s.first + i] * gate : gate;
-      if (to.shift) to.shift[first + i] = inside ? p.shift[s.first + i] * gate : 0;
+      if (to.shifts) to.shift[first + i] = inside ? p.shift[s.first + i] * gate : 0;
     }
   }
 }
 
-template <class Product>
+// The k-steps of a stage: planes, then rows, then columns of taps.
+template <bool HasPrologue, class Product>
 __device__ inline void multiply_stage(Product& product, const ConvCore& conv, const StageCursor& at,
                                       const unsigned char* stage, const Prologue& prologue) {
-  const ConvTiling& t = conv.tiling;
-  const TapRange rows = at.rows(conv), columns = at.columns(conv);
-  const int steps = at.steps(conv), row_step = t.rows.tap_pitch * t.columns.places(), column_step = t.columns.tap_pitch;
-  const unsigned char* weight = stage + t.weight_offset;
-  int channel = (conv.load[at.source].first_plane + at.plane) * kPlane<Product>, a = rows.first, b = columns.first;
-  Prologue here;                                                // of the step loaded last
-  const auto load_next = [&](typename Product::Fragments& f) {  // planes, then rows, then columns of taps
-    product.load(f, stage, a * row_step + b * column_step, weight);
-    if (prologue.scale) here = prologue.at(channel);
-    weight += Product::Shape::kN * kStepBytes;
-    if (++b < columns.last) return;
-    b = columns.first;
-    if (++a < rows.last) return;
-    a = rows.first, stage += t.plane_bytes, channel += kPlane<Product>;
+  const StageTaps& taps = at.taps(conv);
+  const int steps = kept(at.steps(conv)), rows = kept(taps.rows), columns = kept(taps.columns);
+  const int column_bytes = kept(taps.column_bytes), row_bytes = kept(taps.row_bytes);
+  const int plane_bytes = kept(taps.plane_bytes);
+  const unsigned char *tap = stage + taps.first_bytes, *weight = stage + conv.tiling.weight_offset;
+  int channel = (conv.load[at.source].first_plane + at.plane) * kPlane<Product>, a = 0, b = 0;
+  Prologue here;  // of the step loaded last
+  const auto load_next = [&](typename Product::Fragments& f) {
+    product.load(f, tap, weight);
+    if (HasPrologue) here = prologue.at(channel);
+    weight += Product::Shape::kN * kStepBytes, tap += column_bytes;
+    if (++b < columns) return;
+    b = 0, tap += row_bytes;
+    if (++a < rows) return;
+    a = 0, tap += plane_bytes, channel += kPlane<Product>;
   };
   if constexpr (Product::kLoadsAhead) {
     typename Product::Fragments even, odd;
-    const auto turn = [&](typename Product::Fragments& now, typename Product::Fragments& next, bool more) {
-      if (more) load_next(next);
+    const auto turn = [&](typename Product::Fragments& now, typename Product::Fragments& next) {
+      load_next(next);
       product.multiply(now);
-      if (more) product.prepare(next, here);
+      product.template prepare<HasPrologue>(next, here);
     };
     load_next(even);
-    product.prepare(even, here);
-    for (int step = 0; step < steps; step += 2) {
-      turn(even, odd, step + 1 < steps);
-      if (step + 1 < steps) turn(odd, even, step + 2 < steps);
+    product.template prepare<HasPrologue>(even, here);
+    int loaded = 1;
+#pragma unroll 1
+    for (; loaded + 2 <= steps; loaded += 2) turn(even, odd), turn(odd, even);
+    if (loaded < steps) {
+      turn(even, odd);
+      product.multiply(odd);
+    } else {
+      product.multiply(even);
     }
   } else {
+#pragma unroll 1
     for (int step = 0; step < steps; ++step) {
       typename Product::Fragments now;
       load_next(now);
-      product.prepare(now, here);
+      product.template prepare<HasPrologue>(now, here);
       product.multiply(now);
     }
   }
 }
 
-// How many blocks of 4 warps a multiprocessor shall have registers for. The same code takes a few more on sm_75.
+// How many blocks of 4 warps a multiprocessor shall have registers for. The same code takes a few more on sm_75, whose
+// shared memory holds the sums of one block of the largest shapes.
 template <class Shape>
-inline constexpr int kBlocksTogether =
+constexpr int blocks_together() {
+  constexpr int kWarp = Shape::kWarpM * Shape::kWarpN;
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ < 800
-    Shape::kWarpM* Shape::kWarpN < 1024 ? 4 : 3;
+  return kWarp < 1024 ? 4 : kWarp < 2048 ? 3 : 2;
 #else
-    Shape::kWarpM* Shape::kWarpN <= 1024 ? 4 : 3;
+  return kWarp <= 1024 ? 4 : kWarp <= 2048 ? 3 : 2;
 #endif
+}
 
 template <class Product>
 __global__ void __launch_bounds__(Product::Shape::kThreads,
-                                  kBlocksTogether<typename Product::Shape> * 128 / Product::Shape::kThreads)
+                                  blocks_together<typename Product::Shape>() * 128 / Product::Shape::kThreads)
     conv_core_kernel(const __grid_constant__ ConvCore conv) {
   using Shape = typename Product::Shape;
   using Element = typename Product::Element;
@@ -122,7 +133,7 @@ __global__ void __launch_bounds__(Product::Shape::kThreads,
   StageCursor loading(conv);
   for (int i = 0; i < first; ++i) loading.advance(conv);
   StageCursor at = loading;
-  const LoadWalk walk(t);
+  const LoadWalk walk(t, Shape::kThreads);
   const unsigned char* const weight =
       conv.weight + static_cast<std::int64_t>(block.channel_block) * t.step_count * (Shape::kN * kStepBytes);
   Product product(t);
@@ -138,15 +149,20 @@ __global__ void __launch_bounds__(Product::Shape::kThreads,
     if (stage + t.stages - 1 < last) {
       unsigned char* const to = ring + load_slot * t.stage_bytes;
       load_activations<Element>(conv, tables, walk, loading, block.image, to);
-      load_weights(weight + static_cast<std::int64_t>(loading.step) * (Shape::kN * kStepBytes), to + t.weight_offset,
-                   loading.steps(conv) * (Shape::kN * kStepBytes));
+      load_weights<Shape::kThreads>(weight + static_cast<std::int64_t>(loading.step) * (Shape::kN * kStepBytes),
+                                    to + t.weight_offset, loading.steps(conv) * (Shape::kN * kStepBytes));
       loading.advance(conv);
       load_slot = next(load_slot);
     }
     cp_async_commit();  // an empty group too: the wait counts groups
     if (stage == first - 1) fill_prologue<Product>(conv, block.image, prologue);  // while the copies are under way
     if (stage < first) continue;
-    multiply_stage(product, conv, at, ring + slot * t.stage_bytes, prologue);
+    const unsigned char* const full = ring + slot * t.stage_bytes;
+    if (prologue.any || !Product::kLoadsAhead) {  // FFMA asks itself: for two loops it has not the registers
+      multiply_stage<true>(product, conv, at, full, prologue);
+    } else {
+      multiply_stage<false>(product, conv, at, full, prologue);
+    }
     at.advance(conv);
     slot = next(slot);
   }

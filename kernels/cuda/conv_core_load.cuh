@@ -5,28 +5,26 @@
 namespace fathom::gpu {
 
 // ---- where a source is read: one table per source and axis, made once per block by the formulas of Axis, so that any
-// resize and any padding is a look-up. In elements from the image's first; -1: a zero of the padding; kUnseen: what
-// only the outer taps would see, of a source that is read by the middle one.
-inline constexpr int kUnseen = -2;
-
+// resize and any padding is a look-up. In elements from the image's first; -1: a zero, of the padding or where only the
+// outer taps see, of a source that is read by the middle one.
 struct PlaceTables {
   Place* first;
   int rows, columns;  // entries per source
 
   __device__ PlaceTables(const ConvTiling& t, unsigned char* shared)
       : first(reinterpret_cast<Place*>(shared)),
-        rows(t.rows.groups * t.rows.places()),
-        columns(t.columns.groups * t.columns.places()) {}
+        rows(t.rows.groups * t.rows.places),
+        columns(t.columns.groups * t.columns.places) {}
   __device__ const Place* row(int source) const { return first + source * (rows + columns); }
   __device__ const Place* column(int source) const { return row(source) + rows; }
 
   static __device__ Place entry(const TapAxis& axis, const Axis& source, bool centre, int first_output, int k,
                                 int stride) {
-    const int places = axis.places(), place = k % places, input = axis.input(first_output, k / places, place);
+    const int place = k % axis.places, input = axis.input(first_output, k / axis.places, place);
     if (input > axis.last) return {};  // the tile overhangs the map: nobody uses this
     if (centre) {
       const int from_first = place - axis.taps / 2 * axis.tap_pitch;
-      if (from_first < 0 || from_first > (axis.outputs - 1) * axis.pitch || from_first % axis.pitch) return {kUnseen};
+      if (from_first < 0 || from_first > (axis.outputs - 1) * axis.pitch || from_first % axis.pitch) return {};
     }
     Place p = source.place(input);
     if (p.low >= 0) p.low *= stride, p.high *= stride;
@@ -37,28 +35,27 @@ struct PlaceTables {
     for (int i = static_cast<int>(threadIdx.x); i < conv.maps.sources * each; i += static_cast<int>(blockDim.x)) {
       const int k = i / each, entry_of = i % each;
       const ConvSource& s = conv.maps.source[k];
-      first[i] = entry_of < rows ? entry(conv.tiling.rows, s.rows, s.centre, block.row + block.phase_h, entry_of, s.x.bytes.stride[2])
-                                 : entry(conv.tiling.columns, s.columns, s.centre, block.column + block.phase_w, entry_of - rows,
-                                         s.x.bytes.stride[3]);
+      first[i] = entry_of < rows ? entry(conv.tiling.rows, s.rows, s.centre, block.row + block.phase_h, entry_of,
+                                         s.x.bytes.stride[2])
+                                 : entry(conv.tiling.columns, s.columns, s.centre, block.column + block.phase_w,
+                                         entry_of - rows, s.x.bytes.stride[3]);
     }
   }
 };
 
 // The chunks of a stage that one thread loads: always the same chunk of pixels at equal distances.
 struct LoadWalk {
-  int chunk, pixel, step;           // pixel: the first
-  int row, column, step_h, step_w;  // the same in two dimensions
+  int chunk, to, step;              // where the first pixel goes and how much farther the next, in bytes
+  int row, column, step_h, step_w;  // which these are in the tables of places, in bytes
 
-  __device__ LoadWalk(const ConvTiling& t) {
-    const int chunks_log2 = t.log2_planes + 1, width = t.columns.places();
+  __device__ LoadWalk(const ConvTiling& t, int threads) {
+    constexpr int kEntry = sizeof(Place);
+    const int chunks_log2 = t.log2_planes + 1, width = t.columns.places;
     chunk = static_cast<int>(threadIdx.x) & ((1 << chunks_log2) - 1);
-    pixel = static_cast<int>(threadIdx.x) >> chunks_log2, step = static_cast<int>(blockDim.x) >> chunks_log2;
-    row = pixel / width, column = pixel % width;
-    step_h = step / width, step_w = step % width;
-  }
-  __device__ void advance(int width) {
-    pixel += step, row += step_h, column += step_w;
-    if (column >= width) column -= width, ++row;
+    const int pixel = static_cast<int>(threadIdx.x) >> chunks_log2, pixels = threads >> chunks_log2;
+    to = pixel * kChunkBytes + chunk * t.chunk_bytes, step = pixels * kChunkBytes;
+    row = pixel / width * kEntry, column = pixel % width * kEntry;
+    step_h = pixels / width * kEntry, step_w = pixels % width * kEntry;
   }
 };
 
@@ -76,23 +73,18 @@ struct SourceReader {
     image = s.x.bytes.data + n * s.x.bytes.outer_stride * element;
   }
 
-  __device__ void copy_16(unsigned char* to, bool inside, int at, int c) const {
-    const T* from = reinterpret_cast<const T*>(image);
-    const bool some = inside && c < how.stored;
-    cp_async<16>(to, some ? from + at + c : from, some ? 16 : 0);
+  // By copies, or a zero if sign < 0: `from` is the image's first element of this thread's channels.
+  __device__ void copy_16(unsigned char* to, int sign, const T* from, int at) const {
+    cp_async_or_zeros<16>(to, from + at, sign);
   }
-  __device__ void copy_4(unsigned char* to, bool inside, int at, int c) const {
-    const float* from = reinterpret_cast<const float*>(image);
+  __device__ void copy_4(unsigned char* to, int sign, const T* from, int at, int c) const {
 #pragma unroll
-    for (int i = 0; i < 4; ++i) {
-      const bool some = inside && c + i < s.channels;
-      cp_async<4>(to + 4 * i, some ? from + at + c + i : from, some ? 4 : 0);
-    }
+    for (int i = 0; i < 4; ++i) cp_async_or_zeros<4>(to + 4 * i, from + at + i, sign | (s.channels - 1 - c - i));
   }
   // Interpolated, or converted: two pixels are asked for at once, even where they are the same.
   __device__ void vectors(unsigned char* to, bool inside, const Place& row, const Place& column, int c) const {
     Vec<float, kN> v = {};
-    if (inside && c < how.stored) {
+    if (inside) {
       v = along(row.low + c, column);
       if (row.t != 0) blend(v, along(row.high + c, column), row.t);
     }
@@ -131,37 +123,62 @@ struct SourceReader {
   }
 };
 
-// The activations of a stage.
+// The activations of a stage. What a source is read by is asked for once, not for each chunk.
 template <class T>
 __device__ inline void load_activations(const ConvCore& conv, const PlaceTables& tables, LoadWalk walk,
                                         const StageCursor& at, int image, unsigned char* stage) {
   const ConvTiling& t = conv.tiling;
   const SourceReader<T> reader(conv.maps.source[at.source], conv.load[at.source], image);
-  const int width = t.columns.places(), pixels = width * t.rows.places();
-  const Place* rows = tables.row(at.source) + at.group_h * t.rows.places();
-  const Place* columns = tables.column(at.source) + at.group_w * width;
-  const int plane = walk.chunk / 2, c = (at.plane * 2 + walk.chunk) * SourceReader<T>::kN;
-  if (plane >= at.planes(conv)) return;
-  stage += plane * t.plane_bytes;
-  for (; walk.pixel < pixels; walk.advance(width)) {
-    const Place &row = rows[walk.row], &column = columns[walk.column];
-    if (row.low == kUnseen || column.low == kUnseen) continue;
-    const bool inside = row.low >= 0 && column.low >= 0;
-    unsigned char* to = stage + chunk_place(walk.pixel, walk.chunk % 2);
-    const LoadKind kind = reader.how.kind;
-    if (kind == LoadKind::copy_16) reader.copy_16(to, inside, row.low + column.low, c);
-    if constexpr (sizeof(T) == 4) {
-      if (kind == LoadKind::copy_4) reader.copy_4(to, inside, row.low + column.low, c);
+  const int c = (at.plane * 2 + walk.chunk) * SourceReader<T>::kN;
+  if (walk.chunk >= 2 * at.planes(conv)) return;
+  const auto bytes_of = [](const Place* place) { return reinterpret_cast<const unsigned char*>(place); };
+  const auto place_at = [](const unsigned char* bytes) -> const Place& {
+    return *reinterpret_cast<const Place*>(bytes);
+  };
+  const unsigned char* const rows = bytes_of(tables.row(at.source) + at.group_h * t.rows.places);
+  const unsigned char* const columns = bytes_of(tables.column(at.source) + at.group_w * t.columns.places);
+  const int width = t.columns.places * static_cast<int>(sizeof(Place));
+  const int end = walk.chunk * t.chunk_bytes + t.rows.places * t.columns.places * kChunkBytes;
+  // f(where it goes, row, column) for every pixel that this thread loads
+  const auto for_each = [&](auto&& f) {
+#pragma unroll 1
+    for (; walk.to < end; walk.to += walk.step) {
+      f(stage + walk.to, place_at(rows + walk.row), place_at(columns + walk.column));
+      walk.row += walk.step_h, walk.column += walk.step_w;
+      if (walk.column >= width) walk.column -= width, walk.row += static_cast<int>(sizeof(Place));
     }
-    if (kind == LoadKind::vectors) reader.vectors(to, inside, row, column, c);
-    if (kind == LoadKind::singles) reader.singles(to, inside, row, column, c);
+  };
+  const int outside = kept(c < reader.how.stored ? 0 : -1);  // beyond the last channel there are zeros
+  const auto sign = [&](const Place& row, const Place& column) { return row.low | column.low | outside; };
+  const T* const from = kept(reinterpret_cast<const T*>(reader.image) + c);
+  const LoadKind kind = reader.how.kind;
+  if (kind == LoadKind::copy_16)
+    return for_each([&](unsigned char* to, const Place& row, const Place& column) {
+      reader.copy_16(to, sign(row, column), from, row.low + column.low);
+    });
+  if constexpr (sizeof(T) == 4) {
+    if (kind == LoadKind::copy_4)
+      return for_each([&](unsigned char* to, const Place& row, const Place& column) {
+        reader.copy_4(to, sign(row, column), from, row.low + column.low, c);
+      });
   }
+  if (kind == LoadKind::vectors)
+    return for_each([&](unsigned char* to, const Place& row, const Place& column) {
+      reader.vectors(to, sign(row, column) >= 0, row, column, c);
+    });
+  for_each([&](unsigned char* to, const Place& row, const Place& column) {
+    reader.singles(to, sign(row, column) >= 0, row, column, c);
+  });
 }
 
 // The weights of a stage: `bytes` of them, already as they shall stand.
+template <int Threads>
 __device__ inline void load_weights(const unsigned char* from, unsigned char* stage, int bytes) {
-  for (int i = static_cast<int>(threadIdx.x) * 16; i < bytes; i += static_cast<int>(blockDim.x) * 16)
-    cp_async<16>(stage + i, from + i);
+  const int first = static_cast<int>(threadIdx.x) * 16;
+  from += first, stage += first;
+#pragma unroll 4
+  for (int i = first; i < bytes; i += Threads * 16, from += Threads * 16, stage += Threads * 16)
+    cp_async<16>(stage, from);
 }
 
 }  // namespace fathom::gpu

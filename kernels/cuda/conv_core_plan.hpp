@@ -21,20 +21,30 @@ struct TapAxis {
   int tap_pitch = 0;         // places between neighbouring taps of a group
   int unit = 1;              // input pixels between neighbouring places
   int stride = 1, dilation = 1, before = 0;
-  int last = 0;  // the last input pixel that any output sees
+  int last = 0;    // the last input pixel that any output sees
+  int places = 1;  // of the tile
 
-  FATHOM_BOTH int places() const { return (outputs - 1) * pitch + (taps - 1) * tap_pitch + 1; }
   FATHOM_BOTH int input(int first_output, int group, int place) const {
     return first_output * stride - before + group * dilation + place * unit;
   }
 };
 
+// What a stage holds of a source, and how its k-steps walk through it: planes, then rows, then columns of taps. A walk
+// is a sum of these distances, each after the ones before it: to the next column, from a row's end to the next row,
+// from a plane's end to the next plane.
+struct StageTaps {
+  int first_group_h = 0, last_group_h = 1, first_group_w = 0, last_group_w = 1;  // last not included
+  int rows = 1, columns = 1, steps = 1;                                          // taps; steps of one plane
+  int first_bytes = 0, column_bytes = 0, row_bytes = 0, plane_bytes = 0;
+};
+
 struct ConvTiling {
   TapAxis rows, columns;
+  StageTaps taps[2];   // all of them, and for sources that only the middle tap reads
   int log2_width = 0;  // of the tile
   int tiles_h = 1, tiles_w = 1, channel_blocks = 1;
   int planes = 1, log2_planes = 0;  // 32-byte planes of channels in a stage, at most
-  int plane_bytes = 0;              // from plane to plane of a stage's activations
+  int chunk_bytes = 0;              // a stage's activations: from the first 16 bytes of all places to the next 16
   int weight_offset = 0, stage_bytes = 0;
   int stages = 2;                            // of the ring
   int stage_count = 0;                       // of the whole sum
@@ -52,7 +62,7 @@ struct BlockSize {
   constexpr int threads() const { return warps() * 32; }
 };
 inline constexpr BlockSize block_sizes[] = {
-    {128, 128, 2, 4}, {128, 64, 2, 2}, {128, 32, 4, 1}, {64, 64, 2, 2},
+    {128, 128, 2, 2}, {128, 64, 2, 2}, {128, 32, 4, 1}, {64, 64, 2, 2},
     {64, 32, 2, 2},   {32, 64, 1, 4},  {16, 64, 1, 4},  {128, 16, 4, 1},
 };
 inline constexpr int kBlockSizes = static_cast<int>(std::size(block_sizes));
@@ -89,6 +99,10 @@ struct ConvPlan {
     return std::int64_t{tiling.tiles_h} * tiling.tiles_w * tiling.channel_blocks * p.images;
   }
 };
+
+// How often ldmatrix meets a bank of shared memory as it reads what eight neighbouring outputs see: more than once
+// where they lie apart, for a stride or for a tile narrower than eight.
+int bank_turns(const ConvTiling& tiling);
 
 // "128x64 outputs (8x16 pixels), 3x3 taps, 2 planes, 3 stages, split 4"
 std::string to_text(const ConvPlan& plan);

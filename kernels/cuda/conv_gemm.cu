@@ -212,6 +212,7 @@ void build_gemm(const ConvTask& task, Step& step, const ConvPlan& plan) {
   core.tiling = t;
   for (std::size_t k = 0, first = 0; k < problem.sources.size(); first += problem.sources[k++].planes) {
     core.load[k] = load_of(task.role.sources[k].desc, task.op.sources[k], problem.arithmetic);
+    core.load[k].centre = problem.sources[k].centre;
     core.load[k].planes = static_cast<short>(problem.sources[k].planes);
     core.load[k].first_plane = static_cast<short>(first);
   }

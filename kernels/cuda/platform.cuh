@@ -12,6 +12,19 @@
 // The launch's dynamic shared memory as bytes, aligned for every swizzle: GPU_DYNAMIC_SHARED(bytes);
 #define GPU_DYNAMIC_SHARED(name) extern __shared__ __align__(1024) unsigned char name[]
 
+namespace fathom::gpu {
+// A value that stays in its register: the compiler may not work it out anew where it is used, as it likes to in loops.
+__device__ inline int kept(int x) {
+  asm volatile("" : "+r"(x));
+  return x;
+}
+template <class T>
+__device__ inline T* kept(T* p) {
+  asm volatile("" : "+l"(p));
+  return p;
+}
+}  // namespace fathom::gpu
+
 #else
 
 #include "tests/emulator/cuda_names.hpp"
@@ -22,5 +35,13 @@
   auto& name = *static_cast<name##_array*>(::fathom::emu::static_shared( \
       &name##_key, sizeof(name##_array), alignof(name##_array), #name, ::fathom::gpu::Site::here()))
 #define GPU_DYNAMIC_SHARED(name) unsigned char* const name = ::fathom::emu::dynamic_shared()
+
+namespace fathom::gpu {
+inline int kept(int x) { return x; }
+template <class T>
+T* kept(T* p) {
+  return p;
+}
+}  // namespace fathom::gpu
 
 #endif

@@ -36,11 +36,13 @@ __host__ __device__ constexpr void check_size() {
                 "a vector is 1, 2, 4 or 8 bytes, or a multiple of 16");
 }
 
-// The GPU traps on a misaligned wide access; x86 lets it pass, so the emulator checks.
-__host__ __device__ inline void need_aligned([[maybe_unused]] const void* p, [[maybe_unused]] std::size_t bytes,
-                                             [[maybe_unused]] const char* op, [[maybe_unused]] Site site) {
+// The GPU traps on a misaligned wide access; x86 lets it pass, so the emulator checks. It also counts what banks of
+// shared memory are met.
+template <class A>
+__host__ __device__ inline void note_accesses([[maybe_unused]] const void* p, [[maybe_unused]] std::size_t count,
+                                              [[maybe_unused]] const char* op, [[maybe_unused]] Site site) {
 #if !defined(__CUDACC__)
-  emu::need_aligned(p, bytes, op, site);
+  for (std::size_t i = 0; i < count; ++i) emu::note_access(static_cast<const A*>(p) + i, sizeof(A), op, site);
 #endif
 }
 
@@ -52,7 +54,7 @@ __device__ inline Vec<std::remove_const_t<T>, N> load_vec(T* p, Site site = Site
   using Element = std::remove_const_t<T>;
   using A = detail::Access<sizeof(Element) * N>;
   detail::check_size<A, Element, N>();
-  detail::need_aligned(p, sizeof(A), "load_vec", site);
+  detail::note_accesses<A>(p, sizeof(Vec<Element, N>) / sizeof(A), "load_vec", site);
   Vec<Element, N> vec;
   A parts[sizeof(vec) / sizeof(A)];
 #pragma unroll
@@ -66,7 +68,7 @@ template <int N, class T>
 __device__ inline Vec<T, N> load_vec_readonly(const T* p, Site site = Site::here()) {
   using A = detail::Access<sizeof(T) * N>;
   detail::check_size<A, T, N>();
-  detail::need_aligned(p, sizeof(A), "load_vec_readonly", site);
+  detail::note_accesses<A>(p, sizeof(Vec<T, N>) / sizeof(A), "load_vec_readonly", site);
   Vec<T, N> vec;
   A parts[sizeof(vec) / sizeof(A)];
 #pragma unroll
@@ -79,7 +81,7 @@ template <class T, int N>
 __device__ inline void store_vec(T* p, const Vec<T, N>& vec, Site site = Site::here()) {
   using A = detail::Access<sizeof(T) * N>;
   detail::check_size<A, T, N>();
-  detail::need_aligned(p, sizeof(A), "store_vec", site);
+  detail::note_accesses<A>(p, sizeof(Vec<T, N>) / sizeof(A), "store_vec", site);
   A parts[sizeof(vec) / sizeof(A)];
   memcpy(parts, &vec, sizeof vec);
 #pragma unroll

@@ -54,6 +54,8 @@ void cp_async_wait_all();
 
 // Ends the launch with ErrorKind::misaligned unless p is a multiple of `align`.
 void need_aligned(const void* p, std::size_t align, const char* op, Site site);
+// The same for a wide access of so many bytes, which is also counted where the configuration asks for it.
+void note_access(const void* p, std::size_t bytes, const char* op, Site site);
 [[noreturn]] void not_emulated(const char* op, Site site);
 
 // A kernel and its arguments, as CUDA's graphs keep them: a function and an array of pointers to the arguments.

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <stdexcept>
 #include <string>
+#include <vector>
 
 #include "kernels/cuda/site.cuh"
 
@@ -21,6 +22,7 @@ struct Config {
   bool early_copies = false;  // cp.async copies when issued; otherwise at its wait, the destination poisoned until then
   std::size_t shared_limit = 227 * 1024;             // bytes per block; lower it to play a smaller GPU
   std::size_t device_memory = std::size_t{8} << 30;  // cudaMalloc refuses what passes this sum
+  bool count_banks = false;                          // for shared_traffic()
 };
 
 // What launches use from now on. Starts from the environment, so that one test program serves a whole matrix of runs:
@@ -63,5 +65,14 @@ struct Statistics {
   std::uint64_t captured;  // kernels noted down as nodes of graphs
 };
 Statistics statistics();  // sums over all launches of this process
+
+// What the warps of the launches since the last call took of shared memory at each line, as far as it is accessed by
+// ldmatrix, cp.async and vectors. In a turn each bank gives or takes one word.
+struct SharedTraffic {
+  std::string op, file;
+  int line = 0;
+  std::uint64_t turns = 0, least_turns = 0;  // the least: as many, if no bank were met twice
+};
+std::vector<SharedTraffic> shared_traffic();
 
 }  // namespace fathom::emu

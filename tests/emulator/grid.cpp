@@ -3,11 +3,14 @@
 #include <atomic>
 #include <cstdlib>
 #include <exception>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <numeric>
 #include <string>
 #include <thread>
+#include <tuple>
+#include <utility>
 
 #include "tests/emulator/faults.hpp"
 #include "tests/emulator/sanitizers.hpp"
@@ -35,6 +38,7 @@ Config config_from_environment() {
 std::mutex pool_mutex;
 std::vector<std::unique_ptr<Worker>> idle_workers;
 Statistics total{};
+std::map<std::tuple<std::string, int, std::string>, SharedTraffic> total_traffic;
 
 std::unique_ptr<Worker> borrow_worker() {
   const std::lock_guard lock(pool_mutex);
@@ -50,6 +54,11 @@ void return_worker(std::unique_ptr<Worker> worker) {
   total.switches += more.switches;
   total.collectives += more.collectives;
   total.blocks += more.blocks;
+  for (const SharedTraffic& more_traffic : worker->take_traffic()) {
+    SharedTraffic& line = total_traffic[{more_traffic.file, more_traffic.line, more_traffic.op}];
+    const std::uint64_t turns = line.turns, least = line.least_turns;
+    line = more_traffic, line.turns += turns, line.least_turns += least;
+  }
   idle_workers.push_back(std::move(worker));
 }
 
@@ -83,6 +92,13 @@ Config& config() {
 Statistics statistics() {
   const std::lock_guard lock(pool_mutex);
   return total;
+}
+
+std::vector<SharedTraffic> shared_traffic() {
+  const std::lock_guard lock(pool_mutex);
+  std::vector<SharedTraffic> list;
+  for (auto& [key, traffic] : std::exchange(total_traffic, {})) list.push_back(traffic);
+  return list;
 }
 
 void run_grid(const BlockShape& shape) {

@@ -131,6 +131,12 @@ void Worker::need_address(const char* op, Site site, const void* p, std::size_t 
   }
 }
 
+void Worker::count_banks(const char* op, Site site, const void* p, std::size_t bytes) {
+  if (!config_.count_banks || !shared_.holds(p, bytes)) return;
+  const ThreadState& me = running();
+  banks_.note(static_cast<unsigned>(me.warp - warps_.data()), me.lane, p, bytes, op, site);
+}
+
 int barrier(BarrierKind kind, bool predicate, Site site) { return Worker::here().barrier(kind, predicate, site); }
 void syncwarp(unsigned mask, Site site) { Worker::here().syncwarp(mask, site); }
 unsigned current_lane() { return running().lane; }
@@ -146,8 +152,13 @@ void* static_shared(const void* key, std::size_t bytes, std::size_t align, const
 }
 
 void need_aligned(const void* p, std::size_t align, const char* op, Site site) {
-  if (reinterpret_cast<std::uintptr_t>(p) % align == 0) return;
-  fail(ErrorKind::misaligned, op, site, "the address is no multiple of " + std::to_string(align));
+  if (reinterpret_cast<std::uintptr_t>(p) % align != 0)
+    fail(ErrorKind::misaligned, op, site, "the address is no multiple of " + std::to_string(align));
+}
+
+void note_access(const void* p, std::size_t bytes, const char* op, Site site) {
+  need_aligned(p, bytes, op, site);
+  if (current) Worker::here().count_banks(op, site, p, bytes);
 }
 
 void not_emulated(const char* op, Site site) { fail(ErrorKind::unsupported, op, site, "not emulated"); }

@@ -144,7 +144,10 @@ void ldmatrix(unsigned* r, int matrices, const void* row, bool transposed, Site 
   Worker& worker = Worker::here();
   worker.need_full_warp(op, site);
   worker.need_address(op, site, row, 16, 16);  // of every lane: sm_75 wants even the unused ones valid
-  if (static_cast<int>(current_lane()) < 8 * matrices) note_read(row, 16);
+  if (static_cast<int>(current_lane()) < 8 * matrices) {
+    note_read(row, 16);
+    worker.count_banks(op, site, row, 16);
+  }
   LdmatrixOperands operands{static_cast<const std::uint16_t*>(row), r};
   worker.warp_operation({op, site, ~0u, kFunctions[transposed][matrices / 2], &operands}, false);
 }

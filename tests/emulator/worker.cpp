@@ -113,6 +113,7 @@ void Worker::run_block(const BlockShape& shape, uint3 block_index) {
   acquire(&order_end_);
   current = nullptr;
   finish_block();
+  if (config_.count_banks) banks_.finish_block();
 }
 
 void Worker::fiber_entry() {

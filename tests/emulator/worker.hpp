@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "tests/emulator/async_copies.hpp"
+#include "tests/emulator/banks.hpp"
 #include "tests/emulator/device_side.hpp"
 #include "tests/emulator/emu.hpp"
 #include "tests/emulator/fiber.hpp"
@@ -74,11 +75,13 @@ class Worker {
   void syncwarp(unsigned mask, Site site);
   void need_full_warp(const char* op, Site site);
   void need_address(const char* op, Site site, const void* p, std::size_t bytes, std::size_t align);
+  void count_banks(const char* op, Site site, const void* p, std::size_t bytes);  // where it is in shared memory
 
   static Worker& here();  // the worker of this OS thread
   SharedArena& shared() { return shared_; }
   const Config& config() const { return config_; }
   Statistics take_statistics();
+  std::vector<SharedTraffic> take_traffic() { return banks_.take(); }
 
  private:
   static void fiber_entry();
@@ -97,6 +100,7 @@ class Worker {
   std::vector<ThreadState> threads_;
   std::vector<Warp> warps_;
   RunQueue queue_;
+  Banks banks_;
   std::vector<ThreadState*> group_;  // scratch: whom to wake
   KernelCall call_;
   bool entered_from_main_ = false;

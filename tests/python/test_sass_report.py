@@ -46,11 +46,12 @@ class SassReport(unittest.TestCase):
 
     def test_counts_and_passes(self):
         body = code("HMMA.16816.F32 R4, R8, R2, R4", "@!P0 LDGSTS.E.BYPASS.128 [R5], [R6.64]", "LDG.E.128.CONSTANT R8, [R2.64]",
-                    "LDG.E R1, [R2.64]", "STG.E.128 [R2.64], R4", "LDSM.16.M88.4 R4, [R2]", "EXIT")
+                    "LDG.E R1, [R2.64]", "STG.E.128 [R2.64], R4", "LDSM.16.M88.4 R4, [R2]", "@P0 BRA 0x0", "EXIT")
         status, _, report = self.run_on(HEAD.format(arch=90, symbol=CORE) + body, "--check")
         self.assertEqual(status, 0)
         (kernel,) = report["kernels"]
-        wanted = {"arch": "90", "instructions": 7, "hmma": 1, "ldgsts": 1, "ldg_128": 1, "ldg": 2, "stg": 1, "ldsm": 1, "local": 0}
+        wanted = {"arch": "90", "instructions": 8, "hmma": 1, "ldgsts": 1, "ldg_128": 1, "ldg": 2, "stg": 1, "ldsm": 1, "local": 0,
+                  "loop": 7, "in loop": 1}
         self.assertEqual({key: kernel[key] for key in wanted}, wanted)
         self.assertEqual(report["cuobjdump"], "13.1")
 
@@ -63,6 +64,27 @@ class SassReport(unittest.TestCase):
             self.assertIn(complaint, output)
         self.assertEqual(len(report["complaints"]), 3)
         self.assertEqual(self.run_on(text)[0], 0)  # without --check it only reports
+
+    def loop_of(self, *instructions):
+        status, output, report = self.run_on(HEAD.format(arch=90, symbol=CORE) + code("LDG.E.128 R8, [R2.64]", *instructions), "--check")
+        (kernel,) = report["kernels"]
+        return status, output, kernel["loop"], kernel["in loop"]
+
+    def test_finds_the_leanest_loop(self):
+        hmma = "HMMA.16816.F32 R4, R8, R2, R4"
+        outer = [hmma, hmma, "NOP", "@!P0 BRA P1, 0x20", hmma, "BRA 0x0", "@P2 BRA `(.L_x)", "BRA 0xf0", "EXIT"]  # 0x20: the second HMMA
+        self.assertEqual(self.loop_of(*outer)[2:], (3, 1))  # not the outer one, nor what a branch ahead passes over
+        twice = ["NOP", "NOP", hmma, "BRA 0x10", hmma, hmma, "NOP", "BRA 0x50"]
+        self.assertEqual(self.loop_of(*twice)[2:], (4, 2))
+        self.assertEqual(self.loop_of(*twice)[0], 0)
+
+    def test_complains_of_a_loop_full_of_other_things(self):
+        hmma = "HMMA.16816.F32 R4, R8, R2, R4"
+        for others, status in ((6, 0), (7, 1)):
+            got, output, loop, inside = self.loop_of(hmma, *["IADD3 R1, R1, R2, RZ"] * others, "@P0 BRA 0x10")
+            self.assertEqual((got, loop, inside), (status, others + 2, 1))
+            self.assertEqual(status, "in the leanest loop" in output)
+        self.assertEqual(self.loop_of(hmma, "EXIT")[0], 1)  # without any loop
 
     def test_says_what_is_missing(self):
         text = HEAD.format(arch=90, symbol=PLAIN) + code("EXIT")

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "kernels/cuda/gpu.cuh"
+#include "kernels/cuda/vec.cuh"
 #include "tests/catch.hpp"
 #include "tests/emulator/emu.hpp"
 
@@ -48,6 +49,13 @@ __global__ void take_tickets(unsigned* counter, unsigned* before, unsigned* afte
   before[threadIdx.x] = atomicAdd(counter, 1u);
   __syncthreads();
   after[threadIdx.x] = atomicAdd(counter, 1u);
+}
+
+// Every lane stores N words at a distance of `stride` from the last lane's.
+template <int N>
+__global__ void store_at_a_distance(int stride) {
+  GPU_SHARED(float, room, [32 * 16]);
+  gpu::store_vec(room + threadIdx.x % 32 * static_cast<unsigned>(stride), gpu::Vec<float, N>{});
 }
 
 std::vector<unsigned> tickets(Order order, std::uint32_t seed) {
@@ -276,4 +284,28 @@ TEST_CASE("swizzled tiles: eight rows of a chunk lie in eight different banks, a
   check(gpu::SwizzledTile<32>{}, 4);
   check(gpu::SwizzledTile<64>{}, 8);
   check(gpu::SwizzledTile<128>{}, 16);
+}
+
+TEST_CASE("banks: what a warp takes of shared memory is counted in turns, where it is asked for") {
+  const auto turns = [](auto kernel, int stride, bool count) {
+    emu::Config config = emu::config();
+    config.count_banks = count;
+    const ScopedConfig scope(config);
+    emu::shared_traffic();
+    gpu::launch(kernel, {.grid = 2, .block = 64}, nullptr, stride);
+    const auto traffic = emu::shared_traffic();
+    std::vector<std::uint64_t> numbers;
+    for (const auto& line : traffic) numbers.insert(numbers.end(), {line.turns, line.least_turns});
+    return numbers;
+  };
+  using Numbers = std::vector<std::uint64_t>;
+  constexpr int kWarps = 4;
+  CHECK(turns(store_at_a_distance<1>, 1, false) == Numbers{});
+  CHECK(turns(store_at_a_distance<1>, 0, true) == Numbers{1 * kWarps, 1 * kWarps});  // one word: no conflict
+  CHECK(turns(store_at_a_distance<1>, 1, true) == Numbers{1 * kWarps, 1 * kWarps});
+  CHECK(turns(store_at_a_distance<1>, 2, true) == Numbers{2 * kWarps, 1 * kWarps});
+  CHECK(turns(store_at_a_distance<1>, 16, true) == Numbers{16 * kWarps, 1 * kWarps});
+  CHECK(turns(store_at_a_distance<4>, 4, true) == Numbers{4 * kWarps, 4 * kWarps});
+  CHECK(turns(store_at_a_distance<4>, 8, true) == Numbers{8 * kWarps, 4 * kWarps});
+  CHECK(turns(store_at_a_distance<2>, 2, true) == Numbers{2 * kWarps, 2 * kWarps});
 }
