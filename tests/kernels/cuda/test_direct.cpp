@@ -188,7 +188,8 @@ TEST_CASE("cuda: every choice of Conv2d is taken by some case", "[cuda]") {
     return step;
   };
   std::vector<Case> all = cases_for<Conv2d>();
-  for (Case& c : fused_cases()) all.push_back(std::move(c));
+  for (Case& c : fused_cases())
+    if (std::holds_alternative<Conv2d>(c.op)) all.push_back(std::move(c));
   for (const Direct& d : table())
     for (const bool halves : {false, true}) {  // on the GPU that GpuInfo assumes as on the one at hand
       const Step step = prepare_case(d.c, halves);
