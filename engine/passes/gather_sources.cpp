@@ -4,7 +4,7 @@ namespace fathom {
 
 namespace {
 
-constexpr std::size_t most_sources = 16;
+constexpr std::size_t most_sources = 12;  // of a convolution: each travels with every launch of it
 
 // One round: concats, or the resizes that every reader can gather.
 Graph gather_once(Graph graph, bool concats) {

@@ -51,7 +51,7 @@ struct ConvGeometry {
   __host__ __device__ int group_out() const { return o / groups; }
 };
 
-inline constexpr int kMaxSources = 16;
+inline constexpr int kMaxSources = 12;
 
 // What happens to an input before the padding: input_activation(gate * (scale x + shift)).
 struct ConvPrologue {

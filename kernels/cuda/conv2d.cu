@@ -102,7 +102,7 @@ ConvOperands::ConvOperands(const ConvTask& task) {
     return AnyMap(o.desc, nullptr);
   };
   const auto& sources = task.role.sources;
-  if (sources.size() > kMaxSources) refuse(task.io, "more than 16 sources; join some of them by a Concat that is kept");
+  if (sources.size() > kMaxSources) refuse(task.io, "more than " + std::to_string(kMaxSources) + " sources; join some of them by a Concat that is kept");
   for (std::size_t k = 0; k < sources.size(); ++k) {
     const Source& how = task.op.sources[k];
     const Desc& x = sources[k].desc;
