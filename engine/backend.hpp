@@ -25,6 +25,8 @@ class Recorder {
   virtual ~Recorder() = default;
   // What the addressed parts enqueue depends on `addresses` alone.
   virtual void run(const RepeatedWork& work, const std::vector<const void*>& addresses, void* stream) = 0;
+  // Whether some of it has become part of a graph of the caller's own, which may run it again.
+  virtual bool in_callers_graph() const { return false; }
 };
 
 inline void enqueue_all(const RepeatedWork& work, void* stream) {

@@ -209,12 +209,11 @@ class GraphReader {
     for (const char* key : parameter_names(op)) in.push_back(parameter(node, key, where));
 
     const json& out = list_member(node, "out", where, most_inputs);
-    const std::size_t expected = second_output(op, in.size()) ? 2 : 1;
-    if (out.size() != expected)
-      wrong(where + " has " + std::to_string(out.size()) + " outputs, expected " + (expected == 1 ? "one" : "two"));
     add(std::move(op), std::move(in), name);
     const std::vector<Value> made = graph_.nodes.back().out;
-    for (std::size_t k = 0; k < expected; ++k) {
+    if (out.size() != made.size())
+      wrong(where + " has " + std::to_string(out.size()) + " outputs, expected " + (made.size() == 1 ? "one" : "two"));
+    for (std::size_t k = 0; k < made.size(); ++k) {
       const std::string place = where + ": 'out'[" + std::to_string(k) + "]";
       std::string out_name;
       JsonReader::read(out[k], place, out_name);

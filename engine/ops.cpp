@@ -103,10 +103,15 @@ void expect_normalised(const Source& source, const Desc& x, bool gated) {
     disagree("a photograph as source takes one mean and std, or one for each channel, and no gate");
 }
 
-void expect_gate(const Excitation& e, bool mean) {
+// `others`: the means of the other maps.
+void expect_gate(const Excitation& e, bool mean, std::int64_t images, Descs others) {
   if (e.maps == 0) return;
   if (!mean || e.maps < 0 || e.place < 0 || e.place >= e.maps)
     disagree("an excitation is made of means, this map's at a place among those of " + std::to_string(e.maps) + " maps");
+  for (const Desc& d : others) {
+    expect_map(d);
+    expect_shape("the means of another map", d, Desc::nhwc(images, d.c(), 1, 1));
+  }
 }
 }  // namespace
 
@@ -115,7 +120,8 @@ Desc Conv2d::infer(Descs in) const {
   const bool added = addend.mode != ResizeMode::none;
   expect_inputs(in, sources.size() + gate + residual + added + output_gate + excitation.others() + 1 + bias + 2 * affine +
                         excitation.parameters());
-  expect_gate(excitation, mean);
+  const std::size_t others = sources.size() + gate + residual + added + output_gate;
+  expect_gate(excitation, mean, in[0].n(), in.subspan(others, excitation.others()));
   expect_positive("stride", stride), expect_positive("dilation", dilation), expect_padding(padding);
   const Inputs<Desc> role = inputs(in);
   Desc x;
@@ -162,7 +168,7 @@ Desc Conv2d::infer(Descs in) const {
 
 Desc InvertedResidual::infer(Descs in) const {
   expect_inputs(in, 3 + excitation.others() + 2 * expand + 2 * project + excitation.parameters()), expect_map(in[0]);
-  expect_gate(excitation, mean);
+  expect_gate(excitation, mean, in[0].n(), in.subspan(1, excitation.others()));
   expect_positive("stride", stride), expect_padding(padding);
   const Inputs<Desc> role = inputs(in);
   const Desc &x = role.x, &w = role.weight;

@@ -68,6 +68,8 @@ struct Activation {
   template <class Self, class F>
   static void fields(Self& self, F&& f) { f("kind", self.kind), f("alpha", self.alpha); }
   Desc infer(Descs in) const;
+  // Whether f(a) <= f(b) for all a < b.
+  bool never_falls() const { return kind != ActivationKind::hard_swish && alpha >= 0; }
   bool operator==(const Activation&) const = default;
 };
 

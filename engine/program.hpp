@@ -47,6 +47,8 @@ class Binding {
   Binding(const Binding&) = delete;  // its work points at it
   // Addresses in the order of the graph's inputs and outputs. Enqueues on `stream`, or runs on the CPU.
   void run(std::span<const void* const> inputs, std::span<float* const> outputs, void* stream);
+  // Whether a graph of the caller's own may run it again, in this memory.
+  bool in_callers_graph() const { return recorder_ && recorder_->in_callers_graph(); }
 
  private:
   void check(std::span<const void* const> inputs, std::span<float* const> outputs) const;

@@ -131,6 +131,7 @@ struct Session::Impl {
     std::unique_ptr<Binding> binding;  // null until it is to run
   };
   std::map<Key, Bound> bound;
+  std::vector<std::shared_ptr<const void>> kept;  // what graphs of the caller's own run in, for as long as the session
   std::vector<float> raw;  // the primary output, before it goes back to the photograph's size
 
   Backend& backend() const { return *engine->backend; }
@@ -140,8 +141,12 @@ struct Session::Impl {
     const Key key = key_of(frame, outputs);
     if (const auto found = bound.find(key); found != bound.end()) return found->second;
     Bound fresh{engine->program(frame, outputs), nullptr};
-    if (bound.size() >= 8) bound.clear();
+    if (bound.size() >= 8) keep_for_callers_graphs(), bound.clear();
     return bound[key] = std::move(fresh);
+  }
+  void keep_for_callers_graphs() {
+    for (const auto& [key, b] : bound)
+      if (b.binding && b.binding->in_callers_graph()) kept.insert(kept.end(), {b.program, arena.data, counters.data});
   }
 
   // The same with memory to run in.
@@ -153,6 +158,7 @@ struct Session::Impl {
     if (!queue) queue = backend().queue();
     const std::int64_t counter_bytes = b.program->counters() * static_cast<std::int64_t>(sizeof(unsigned));
     if (b.program->memory.arena_bytes > arena.bytes || counter_bytes > counters.bytes) {
+      keep_for_callers_graphs();
       for (auto& [key, other] : bound) other.binding.reset();  // their addresses are in the old memory
       const auto grow = [](Block& block, std::int64_t bytes, auto&& allocate) {
         if (bytes <= block.bytes) return;

@@ -142,7 +142,10 @@ class CudaRecorder final : public Recorder {
     const auto stream = static_cast<cudaStream_t>(where);
     cudaStreamCaptureStatus status = cudaStreamCaptureStatusNone;
     check(cudaStreamIsCapturing(stream, &status));
-    if (status != cudaStreamCaptureStatusNone) return enqueue_all(work, where);  // part of the caller's own graph
+    if (status != cudaStreamCaptureStatusNone) {
+      in_callers_graph_ = true;
+      return enqueue_all(work, where);
+    }
     cudaGraphExec_t graph = first_ ? nullptr : graph_for(work, addresses);
     queue_.enter(stream);
     if (graph)
@@ -152,6 +155,7 @@ class CudaRecorder final : public Recorder {
     first_ = false;
     queue_.leave(stream);
   }
+  bool in_callers_graph() const override { return in_callers_graph_; }
 
  private:
   struct Recording {
@@ -219,6 +223,7 @@ class CudaRecorder final : public Recorder {
           cudaGraphExecKernelNodeSetParams(recording.graph.get(), recording.nodes[part], &kernel) == cudaSuccess;
       if (same) continue;
       (void)cudaGetLastError();  // another kernel, or none of the runtime's
+      recording.nodes[part] = nullptr;  // it will be no other the next time
       return false;
     }
     return true;
@@ -254,7 +259,7 @@ class CudaRecorder final : public Recorder {
   }
 
   CudaQueue& queue_;
-  bool first_ = true;
+  bool first_ = true, in_callers_graph_ = false;
   std::list<Recording> recordings_;  // the one used last first
 };
 

@@ -9,8 +9,6 @@ namespace fathom {
 namespace {
 
 constexpr std::int64_t most_inputs = 8;  // channels: what such a kernel reads
-constexpr std::int64_t strip_rows = 15, strip_columns = 7;  // of the pooled map
-constexpr double again_long = 1.22, again_short = 1.52;     // of strips of 32 and of 8 rows, all that is computed
 
 // A convolution of few channels with a bias, behind which there is nothing but an activation that never falls.
 bool is_first(const Graph& graph, const Node& node, const Conv2d& conv) {
@@ -22,7 +20,7 @@ bool is_first(const Graph& graph, const Node& node, const Conv2d& conv) {
   for (const Source& s : conv.sources)
     if (s.centre || s.stride != Size2(1)) return false;
   return inputs <= most_inputs && graph[node.out[0]].desc.c() >= 8 && graph[role.weight].constant &&
-         graph[*role.bias].constant && conv.activation.kind != ActivationKind::hard_swish && conv.activation.alpha >= 0;
+         graph[*role.bias].constant && conv.activation.never_falls();
 }
 
 bool is_known(const Pool& pool) {
@@ -38,8 +36,15 @@ bool pays(const Graph& graph, const Node& conv, const Node& pool, const Rates& r
   };
   const Desc &map = graph[conv.out[0]].desc, &y = graph[pool.out[0]].desc;
   const auto in = [](std::int64_t x, std::int64_t pieces) { return static_cast<double>((x + pieces - 1) / pieces); };
-  const double strips = static_cast<double>(y.n()) * in(y.h(), strip_rows) * in(y.w(), strip_columns);
-  const double again = strips >= rates.blocks ? again_long : again_short;
+  // Four warps of a strip make 32 channels of 8 columns each.
+  const std::int64_t columns = map.c() > 96 ? 8 : map.c() > 32 ? 16 : 32, rows_long = 32, rows_short = 8;
+  const auto strips = [&](std::int64_t rows) {
+    return static_cast<double>(y.n()) * in(y.h(), rows / 2 - 1) * in(y.w(), columns / 2 - 1);
+  };
+  const auto computed = [&](std::int64_t rows) {  // of the map, its borders as often as strips see them
+    return static_cast<double>(rows * columns) / static_cast<double>((rows - 2) * (columns - 2));
+  };
+  const double again = computed(strips(rows_long) >= rates.blocks ? rows_long : rows_short);
   double read = 0;
   for (Value v : conv.in) read += bytes(v);
   std::vector<Desc> descs;

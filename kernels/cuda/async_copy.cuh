@@ -43,7 +43,7 @@ __device__ inline void cp_async(void* shared, const void* global, int valid_byte
 #endif
 }
 
-// Copies Bytes bytes, or, where `sign` is less than 0, writes zeros: then the source is not read, and may be anywhere.
+// Copies Bytes bytes, or, where `sign` is less than 0, writes zeros: then the source is not read, and may be anywhere that is aligned.
 // This is one bit of the instruction, where a number of valid bytes takes five instructions more.
 template <int Bytes>
 __device__ inline void cp_async_or_zeros(void* shared, const void* global, int sign, Site = Site::here()) {

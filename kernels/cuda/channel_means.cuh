@@ -150,6 +150,8 @@ class MeansOfStep {
     const Desc mean = Desc::nhwc(io.out.desc.n(), io.out.desc.c(), 1, 1);
     std::vector<Operand> in;
     for (const int k : from) in.push_back(k < 0 ? Operand{.desc = mean} : io.in[static_cast<std::size_t>(k)]);
+    for (const Operand& o : in)
+      if (o.desc.dtype != DType::f32) return false;
     const Desc& squeeze = in[op.maps(in.size())].desc;
     if (op.maps(in.size()) > kMeansMaps || squeeze.extent[0] + squeeze.extent[1] > floats) return false;
     gate_ = GateOfStep(op, in, io.mean, backend, own);

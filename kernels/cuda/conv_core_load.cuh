@@ -15,19 +15,24 @@ struct PlaceTables {
       : first(reinterpret_cast<Place*>(shared)),
         rows(t.rows.groups * t.rows.places),
         columns(t.columns.groups * t.columns.places) {}
+  // Less than 0, also when it is added to a place inside; added to itself it is no overflow; and what is copied from so
+  // far away is still aligned, as a copy's address must be even where zeros are written.
+  static constexpr int kOutside = -(1 << 30);
   __device__ const Place* row(int source) const { return first + source * (rows + columns); }
   __device__ const Place* column(int source) const { return row(source) + rows; }
 
   static __device__ Place entry(const TapAxis& axis, const Axis& source, bool centre, int first_output, int k,
                                 int stride) {
     const int place = k % axis.places, input = axis.input(first_output, k / axis.places, place);
-    if (input > axis.last) return {};  // the tile overhangs the map: nobody uses this
+    if (input > axis.last) return {kOutside, kOutside};  // the tile overhangs the map: nobody uses this
     if (centre) {
       const int from_first = place - axis.taps / 2 * axis.tap_pitch;
-      if (from_first < 0 || from_first > (axis.outputs - 1) * axis.pitch || from_first % axis.pitch) return {};
+      if (from_first < 0 || from_first > (axis.outputs - 1) * axis.pitch || from_first % axis.pitch)
+        return {kOutside, kOutside};
     }
     Place p = source.place(input);
-    if (p.low >= 0) p.low *= stride, p.high *= stride;
+    if (p.low < 0) return {kOutside, kOutside};
+    p.low *= stride, p.high *= stride;
     return p;
   }
   __device__ void fill(const ConvCore& conv, const BlockPlace& block) const {

@@ -24,7 +24,7 @@ struct Phases {
   explicit Phases(const ConvTask& task) : op(task.op), io(task.io) {
     op.sources[0].resize = {};
     if (op.sources[0].pad_mode == PadMode::reflect) op.sources[0].pad_mode = PadMode::replicate;
-    op.padding = {1, 1, 0, 0}, op.shuffle = 2, op.mean = false;
+    op.padding = {1, 1, 0, 0}, op.shuffle = 2, op.mean = false;  // means, and a gate of them, are with_second_output's
     const auto is_weight = [&](const Operand& o) { return o.constant == task.role.weight.constant; };
     Operand& weight = *std::find_if(io.in.begin(), io.in.end(), is_weight);
     weight = {.desc = Desc::dense({4 * std::int64_t{task.geometry.o}, task.geometry.c, 2, 2}),

@@ -143,11 +143,10 @@ __global__ void __launch_bounds__(kTapsThreads, 3)
 
 int ceil_div(std::int64_t x, std::int64_t by) { return static_cast<int>((x + by - 1) / by); }
 
-bool never_falls(const Activation& f) {
-  return f.kind != ActivationKind::hard_swish && f.alpha >= 0;
-}
+int shared_bytes(const PooledTaps& pool) { return pool.maxima_bytes() + taps_shared_bytes(pool.conv); }
 
-constexpr int kMostBytes = 56 * 1024;  // of a tile: four blocks a multiprocessor
+// Of shared memory, so that a multiprocessor holds three blocks, as the kernel's registers allow; small GPUs hold fewer.
+int most_bytes(const GpuInfo& gpu) { return std::max(32 << 10, static_cast<int>(gpu.shared_bytes) / 3 - 2048); }
 
 // Long strips compute less of their borders twice, short ones are more blocks.
 PooledTaps pooled_taps(const ConvPool& op, const ConvTask& task, const Desc& y) {
@@ -159,7 +158,7 @@ PooledTaps pooled_taps(const ConvPool& op, const ConvTask& task, const Desc& y) 
   for (pool.passes = 4;; pool.passes /= 2) {
     pool.conv.rows = (kTileSide * pool.passes - 1) * g.stride_h + (g.kh - 1) * g.dilation_h + 1;
     const std::int64_t blocks = y.n() * tiles_w * ceil_div(y.h(), pool.rows_made()) * ceil_div(g.o, kUnit * units);
-    const bool enough = blocks >= 2 * task.backend.gpu().multiprocessors && taps_shared_bytes(pool.conv) <= kMostBytes;
+    const bool enough = blocks >= 2 * task.backend.gpu().multiprocessors && shared_bytes(pool) <= most_bytes(task.backend.gpu());
     if (enough || pool.passes == 1) return pool;
   }
 }
@@ -168,10 +167,15 @@ PooledTaps pooled_taps(const ConvPool& op, const ConvTask& task, const Desc& y) 
 std::string refuse(const ConvPool& op, const ConvTask& conv, const Desc& y) {
   if (conv.backend.precision() != Precision::fp16 || y.dtype != DType::f16) return "not in halves";
   if (op.pool.kernel != Size2(3) || op.pool.stride != Size2(2)) return "windows other than 3x3, 2 apart";
-  if (!never_falls(op.activation)) return "an activation that also falls";
+  if (!op.activation.never_falls()) return "an activation that also falls";
   if (!is_wide(y, kHalvesOfChunk)) return "fewer than 8 channels";
   if (const std::string why = not_few(conv); !why.empty()) return why;
-  if (taps_shared_bytes(pooled_taps(op, conv, y).conv) > kMostBytes) return "its tile is beyond shared memory";
+  if (shared_bytes(pooled_taps(op, conv, y)) > most_bytes(conv.backend.gpu())) return "its tile is beyond shared memory";
+  // A strip begins above the map, where it would ask for more than is reflected.
+  const ConvGeometry& g = conv.geometry;
+  for (const Source& s : op.sources)
+    if (s.pad_mode == PadMode::reflect && (g.h <= g.stride_h + g.top || g.w <= g.stride_w + g.left))
+      return "a map too small to reflect";
   return {};
 }
 
@@ -199,7 +203,7 @@ void build(const ConvPool& op, const ConvTask& task, const Operand& y, Step& ste
                    static_cast<unsigned>(ceil_div(pool.conv.units, pool.conv.units_of_block)),
                    static_cast<unsigned>(y.desc.n())),
       .block = kTapsThreads,
-      .shared_bytes = static_cast<std::size_t>(pool.maxima_bytes() + taps_shared_bytes(pool.conv))};
+      .shared_bytes = static_cast<std::size_t>(shared_bytes(pool))};
   const auto weight = taps_weight(task, pool.conv, depth);
   const auto bias = task.bias();
   pool.conv.weight = weight.get(), pool.conv.bias = bias.get();

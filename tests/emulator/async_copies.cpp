@@ -55,7 +55,7 @@ void cp_async(void* shared, const void* global, int bytes, int valid_bytes, Site
   const auto size = static_cast<std::size_t>(bytes);
   worker.need_address("cp.async destination", site, shared, size, size);
   worker.count_banks("cp.async", site, shared, size);
-  if (valid_bytes > 0) need_aligned(global, size, "cp.async source", site);
+  need_aligned(global, size, "cp.async source", site);
   if (valid_bytes < 0 || valid_bytes > bytes) {
     fail(ErrorKind::unsupported, "cp.async", site, "more valid bytes than the copy has");
   }

@@ -129,6 +129,31 @@ TEST_CASE("counters of batch norms are no surplus weights", "[engine]") {
                        Fails(ErrorKind::model, {"'bn.other'", "no node"}));
 }
 
+TEST_CASE("gates that are no convolution's second output are refused", "[engine]") {
+  const auto constant = [](const Desc& d) { return std::make_shared<Constant>(Constant{d, nullptr}); };
+  const Weights weights = {{"w", constant(Desc::dense({8, 3, 1, 1}))}, {"s", constant(Desc::dense({2, 11}))}, {"e", constant(Desc::dense({8, 2}))}};
+  const auto read = [&](const std::string& fields, const std::string& out = R"("y", "g")", const std::string& other = "m") {
+    return graph_from_json(R"({"version": 1, "inputs": [{"name": "x", "dtype": "f32"}], "nodes": [
+      {"op": "GlobalMean", "name": "mean", "in": ["x"], "out": ["m"]},
+      {"op": "Conv2d", "name": "n", "in": ["x", ")" + other + R"("], "weight": "w", "squeeze_weight": "s", "excite_weight": "e", "out": [)" +
+                               out + "]" + fields + R"(}], "outputs": [{"name": "o", "value": "y"}]})",
+                           weights, 1, 16, 16);
+  };
+  CHECK_NOTHROW(read(R"(, "mean": true, "excitation": {"maps": 2, "place": 1})"));
+  const auto refused = [&](const std::string& fields, const auto&... more) {
+    INFO(fields);
+    CHECK_THROWS_AS(read(fields, more...), Error);
+  };
+  refused(R"(, "mean": true, "excitation": {"maps": 2, "place": 16000000})");
+  refused(R"(, "mean": true, "excitation": {"maps": 2, "place": -16000000})");
+  refused(R"(, "mean": true, "excitation": {"maps": -3, "place": 900})");
+  refused(R"(, "mean": true, "excitation": {"maps": 16777216})");
+  refused(R"(, "mean": true, "excitation": {"maps": 1, "place": 1})");
+  refused(R"(, "excitation": {"maps": 2, "place": 1})");
+  refused(R"(, "mean": true, "excitation": {"maps": 2, "place": 1})", R"("y")");
+  refused(R"(, "mean": true, "excitation": {"maps": 2, "place": 1})", R"("y", "g")", "x");  // a map, and no means
+}
+
 TEST_CASE("RT-MonoDepth-S is a graph", "[engine]") {
   std::ifstream file(std::string(FATHOM_SOURCE_DIR) + "/weights_tools/examples/rt_monodepth_s.json");
   REQUIRE(file);

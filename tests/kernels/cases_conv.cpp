@@ -466,6 +466,8 @@ std::vector<Case> cases_for<ConvPool>() {
       stem("hard_swish", {.padding = 1, .activation = {ActivationKind::hard_swish}, .pool = resnet_pool}, {map(1, 3, 9, 9)}, 16, 3),
       stem("pool_of_2", {.padding = 1, .activation = relu, .pool = {.kernel = 2, .stride = 2}}, {map(1, 3, 9, 8)}, 16, 3),
       stem("map_1x1", {.stride = 2, .padding = 3, .activation = relu, .pool = resnet_pool}, {map(2, 3, 1, 1)}, 64, 7),
+      stem("reflect_map_4x40", {.stride = 2, .padding = 3, .sources = {source(PadMode::reflect)}, .activation = relu, .pool = resnet_pool}, {map(1, 3, 4, 40)}, 32, 7),
+      stem("reflect_map_8x40", {.stride = 2, .padding = 3, .sources = {source(PadMode::reflect)}, .activation = relu, .pool = resnet_pool}, {map(1, 3, 8, 40)}, 32, 7),
       stem("map_1x70", {.stride = 2, .padding = 3, .activation = relu, .pool = resnet_pool}, {map(1, 3, 1, 70)}, 64, 7),
   };
 }

@@ -92,7 +92,7 @@ class Session {
   // name. Pointers of the engine's device. On a GPU it enqueues on `stream` (cudaStream_t) and returns.
   // Outputs there must be aligned to 16 bytes. From the second run on the launches are one CUDA graph; other pointers than
   // before, as of a camera's many buffers, change a few of its nodes. Where `stream` is being captured, the launches become
-  // part of the caller's own graph. A null stream is CUDA's default stream.
+  // part of the caller's own graph, which can be launched for as long as this session is there. A null stream is CUDA's default stream.
   void run(const Frame& frame, std::span<const void* const> inputs, std::span<const NamedOutput> outputs, void* stream = nullptr);
   // The same for pointers of the host, whatever the device: copies in, runs, copies out, and waits.
   void run_from_host(const Frame& frame, std::span<const void* const> inputs, std::span<const NamedOutput> outputs);

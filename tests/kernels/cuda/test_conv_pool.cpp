@@ -21,6 +21,8 @@ TEST_CASE("cuda: convolutions with the pool behind them", "[cuda]") {
       {"elu_stride_1x2", "pooled, 1 pass, 4 deep"},
       {"hard_swish", "in parts"},
       {"pool_of_2", "in parts"},
+      {"reflect_map_4x40", "in parts"},
+      {"reflect_map_8x40", "pooled, 1 pass, 4 deep"},
       {"map_1x1", "in parts"},
       {"map_1x70", "pooled, 1 pass, 4 deep"},
   };
