@@ -234,11 +234,15 @@ void for_each_plan(const ConvProblem& p, const GpuInfo& gpu, const std::function
 }
 
 ConvPlan best_plan(const ConvProblem& problem, const GpuInfo& gpu) {
-  ConvPlan best;
-  best.cycles = INFINITY;
+  // Blocks that share a sum need memory for its parts. So little gain is not worth it, and the model is no better.
+  constexpr double kWorthMemory = 0.85;
+  ConvPlan best, unsplit;
+  best.cycles = unsplit.cycles = INFINITY;
   for_each_plan(problem, gpu, [&](const ConvPlan& plan) {
     if (plan.cycles < best.cycles) best = plan;
+    if (plan.tiling.splits == 1 && plan.cycles < unsplit.cycles) unsplit = plan;
   });
+  if (best.cycles >= kWorthMemory * unsplit.cycles) best = unsplit;
   if (best.cycles == INFINITY)
     throw Error(ErrorKind::unsupported, "CUDA: a convolution of " + std::to_string(problem.sources.size()) +
                                             " sources finds no room in the GPU's shared memory; keep some Concat");
