@@ -24,7 +24,7 @@ struct NodeIo {
   std::string name;
   std::vector<Operand> in;
   Operand out;
-  Operand mean;       // the second output of a Conv2d that has one, else with id -1
+  Operand mean;       // the second output, where there is one (means, or a gate), else with id -1
   int in_place = -1;  // the input whose storage the output reuses, -1: none. Where set, a kernel must honour it.
 
   std::span<const Operand> inputs() const { return in; }

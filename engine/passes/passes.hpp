@@ -73,7 +73,7 @@ Graph split_enlarged(Graph graph, const Rates& rates = {});
 // 6b. 1x1 -> depthwise -> 1x1, or two of these, as one InvertedResidual, where what is computed twice at the borders of
 // its tiles, and a GPU that few tiles leave idle, cost less than the maps between and their launches.
 Graph merge_inverted_residuals(Graph graph, const Rates& rates = {});
-// 5b. A first convolution and the pooling of maxima behind it as one ConvPool, where nothing else reads the map between and
+// 6c. A first convolution and the pooling of maxima behind it as one ConvPool, where nothing else reads the map between and
 // what tiles compute twice at their borders costs less than to store that map, to read it and to launch once more.
 Graph merge_conv_pools(Graph graph, const Rates& rates = {});
 // Not done, by the convolution core's own cost model (kernels/cuda/conv_core_plan.cpp; H200, fp16, HR-Depth): a 1x1

@@ -1,4 +1,4 @@
-// The means of a map's channels, taken by the convolution that makes the map (Conv2d::mean), while it has the numbers
+// The means of a map's channels, taken by the convolution or block that makes the map (its `mean`), while it has the numbers
 // at hand. A block writes the sums of its pixels to a slot of its own; of the blocks that share channels the one that
 // comes last adds the slots, in their order. So there are no atomic sums, and the same input gives the same bits. Where
 // the means are the last that a gate waits for (Conv2d::excitation), the block that comes last of all makes the gate.

@@ -109,7 +109,7 @@ std::string to_text(const ConvPlan& plan);
 
 // Every plan that fits into the GPU's shared memory, with its cost, in a fixed order.
 void for_each_plan(const ConvProblem& problem, const GpuInfo& gpu, const std::function<void(const ConvPlan&)>& f);
-// The one of least cost. Throws Error{unsupported} if there is none.
+// The one of least cost, without splits if they gain little. Throws Error{unsupported} if there is none.
 ConvPlan best_plan(const ConvProblem& problem, const GpuInfo& gpu);
 
 }  // namespace fathom::gpu
