@@ -10,9 +10,10 @@ namespace {
 
 constexpr std::int64_t most_inputs = 8;  // channels: what such a kernel reads
 
-// A convolution of few channels with a bias, behind which there is nothing but an activation that never falls.
-bool is_first(const Graph& graph, const Node& node, const Conv2d& conv) {
-  ConvPool op{.stride = conv.stride, .padding = conv.padding, .sources = conv.sources, .activation = conv.activation};
+// A convolution of few channels with a bias, behind which there is nothing but an activation that never falls; `op` is
+// what would be made of it.
+bool is_first(const Graph& graph, const Node& node, const ConvPool& op) {
+  const auto& conv = std::get<Conv2d>(node.op);
   if (!(op.conv() == conv)) return false;
   const auto role = conv.inputs(std::span<const Value>(node.in));
   std::int64_t inputs = 0;
@@ -47,9 +48,7 @@ bool pays(const Graph& graph, const Node& conv, const Node& pool, const Rates& r
   const double again = computed(strips(rows_long) >= rates.blocks ? rows_long : rows_short);
   double read = 0;
   for (Value v : conv.in) read += bytes(v);
-  std::vector<Desc> descs;
-  for (Value v : conv.in) descs.push_back(graph[v].desc);
-  const double products = 2 * multiply_adds(conv.op, descs, map) / rates.flops_per_byte;
+  const double products = 2 * multiply_adds(conv.op, input_descs(graph, conv), map) / rates.flops_per_byte;
   const double apart = std::max(read + bytes(conv.out[0]), products) + bytes(conv.out[0]) + bytes(pool.out[0]) +
                        2 * rates.launch_bytes;
   return std::max(read + bytes(pool.out[0]), again * products) + rates.launch_bytes < apart;
@@ -65,12 +64,12 @@ Graph merge_conv_pools(Graph graph, const Rates& rates) {
     const Node* before = sole_producer<Conv2d>(graph, structure, node.in[0]);
     if (!before) continue;
     const auto& conv = std::get<Conv2d>(before->op);
-    if (!is_first(graph, *before, conv) || !pays(graph, *before, node, rates)) continue;
     const ConvPool op{.stride = conv.stride,
                       .padding = conv.padding,
                       .sources = conv.sources,
                       .activation = conv.activation,
                       .pool = *pool};
+    if (!is_first(graph, *before, op) || !pays(graph, *before, node, rates)) continue;
     std::vector<Value> in = before->in;
     take_over(graph, node, *before, op, std::move(in));
   }

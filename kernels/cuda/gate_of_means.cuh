@@ -37,8 +37,6 @@ struct GateOfMeans {
   const float *squeeze_bias = nullptr, *excite_bias = nullptr;
   Activation squeeze_activation, activation;
   ChannelVector y;
-
-  __host__ __device__ int floats() const { return channels + hidden; }  // of shared memory
 };
 
 // Threads of a one-dimensional block; each function ends where a barrier must follow.
