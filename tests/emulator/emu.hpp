@@ -23,10 +23,13 @@ struct Config {
   std::size_t shared_limit = 227 * 1024;             // bytes per block; lower it to play a smaller GPU
   std::size_t device_memory = std::size_t{8} << 30;  // cudaMalloc refuses what passes this sum
   bool count_banks = false;                          // for shared_traffic()
+  int multiprocessors = 4;                           // what the device says it has
+  int capability = 90;                               // 75: 7.5. It offers what sm_80 has all the same
 };
 
 // What launches use from now on. Starts from the environment, so that one test program serves a whole matrix of runs:
-// FATHOM_EMU_ORDER=in_order|reverse|shuffle, FATHOM_EMU_SEED=n, FATHOM_EMU_THREADS=n, FATHOM_EMU_COPIES=late|early.
+// FATHOM_EMU_ORDER=in_order|reverse|shuffle, FATHOM_EMU_SEED=n, FATHOM_EMU_THREADS=n, FATHOM_EMU_COPIES=late|early,
+// FATHOM_EMU_MULTIPROCESSORS=n, FATHOM_EMU_CAPABILITY=75|80|86|89|90 (with that GPU's shared memory).
 Config& config();
 
 // Changes the configuration until the end of a scope.

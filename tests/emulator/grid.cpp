@@ -15,10 +15,22 @@
 #include "tests/emulator/faults.hpp"
 #include "tests/emulator/sanitizers.hpp"
 #include "tests/emulator/stream.hpp"
+#include "tests/emulator/stream_order.hpp"
 #include "tests/emulator/worker.hpp"
 
 namespace fathom::emu {
 namespace {
+
+// Of one block, in bytes.
+std::size_t shared_limit_of(int capability) {
+  switch (capability) {
+    case 75: return 64 * 1024;
+    case 80: return 163 * 1024;
+    case 86: case 89: return 99 * 1024;
+    case 90: return 227 * 1024;
+    default: throw std::invalid_argument("FATHOM_EMU_CAPABILITY is 75, 80, 86, 89 or 90");
+  }
+}
 
 Config config_from_environment() {
   Config config;
@@ -31,6 +43,11 @@ Config config_from_environment() {
   }
   if (const std::string n = value("FATHOM_EMU_THREADS"); !n.empty()) config.os_threads = std::stoi(n);
   config.early_copies = value("FATHOM_EMU_COPIES") == "early";
+  if (const std::string n = value("FATHOM_EMU_MULTIPROCESSORS"); !n.empty()) config.multiprocessors = std::stoi(n);
+  if (const std::string n = value("FATHOM_EMU_CAPABILITY"); !n.empty()) {
+    config.capability = std::stoi(n);
+    config.shared_limit = shared_limit_of(config.capability);
+  }
   return config;
 }
 
@@ -149,6 +166,7 @@ cudaError_t launch(const LaunchRequest& request) {
     return capture_kernel(request);
   }
   if (joins_default_stream(request.stream)) settle_default_stream();
+  note_work(number_of(request.stream));
   if (faults_now()) return cudaSuccess;
   run_grid({grid, block, request.dynamic_bytes, request.call});
   return cudaSuccess;

@@ -10,8 +10,10 @@
 #include "tests/emulator/emu.hpp"
 #include "tests/emulator/sanitizers.hpp"
 #include "tests/emulator/stream.hpp"
+#include "tests/emulator/stream_order.hpp"
 
 struct CUevent_st {
+  fathom::emu::StreamClock clock;
   std::chrono::steady_clock::time_point when{};
 };
 
@@ -26,6 +28,7 @@ std::size_t bytes_allocated = 0;
 
 cudaError_t allocate(void** p, std::size_t bytes) {
   *p = nullptr;
+  if (unsafe_call()) return remember(cudaErrorStreamCaptureUnsupported);
   if (bytes == 0) return cudaSuccess;
   const std::lock_guard lock(memory_mutex);
   if (bytes > config().device_memory || bytes_allocated > config().device_memory - bytes) {
@@ -49,7 +52,6 @@ cudaError_t release_memory(void* p) {
   return cudaSuccess;
 }
 
-constexpr int kMultiprocessors = 4;
 constexpr int kSharedUnasked = 48 * 1024;  // of dynamic shared memory
 
 std::mutex limits_mutex;
@@ -114,6 +116,7 @@ cudaError_t CUDARTAPI cudaMallocHost(void** p, std::size_t bytes) { return cudaM
 cudaError_t CUDARTAPI cudaHostAlloc(void** p, std::size_t bytes, unsigned) { return cudaMalloc(p, bytes); }
 cudaError_t CUDARTAPI cudaFree(void* p) {
   fathom::emu::settle_default_stream();  // it waits for the device
+  fathom::emu::wait_on_host_for_all();
   return fathom::emu::release_memory(p);
 }
 cudaError_t CUDARTAPI cudaFreeAsync(void* p, cudaStream_t) { return cudaFree(p); }
@@ -132,7 +135,11 @@ cudaError_t CUDARTAPI cudaMemcpyAsync(void* to, const void* from, std::size_t by
   return fathom::emu::enqueue(stream, {to, from, 0, bytes});
 }
 cudaError_t CUDARTAPI cudaMemcpy(void* to, const void* from, std::size_t bytes, cudaMemcpyKind kind) {
-  if (kind != cudaMemcpyHostToDevice || !to || !from) return cudaMemcpyAsync(to, from, bytes, kind, nullptr);
+  if (kind != cudaMemcpyHostToDevice || !to || !from) {
+    const cudaError_t error = cudaMemcpyAsync(to, from, bytes, kind, nullptr);
+    fathom::emu::wait_on_host(fathom::emu::clock_of(0));
+    return error;
+  }
   return fathom::emu::fill_or_upload_late({to, from, 0, bytes}), cudaSuccess;
 }
 cudaError_t CUDARTAPI cudaMemcpy2DAsync(void* to, std::size_t to_pitch, const void* from, std::size_t from_pitch,
@@ -159,7 +166,9 @@ cudaError_t CUDARTAPI cudaGetDeviceCount(int* count) { return *count = 1, cudaSu
 cudaError_t CUDARTAPI cudaGetDevice(int* device) { return *device = 0, cudaSuccess; }
 cudaError_t CUDARTAPI cudaSetDevice(int device) { return device == 0 ? cudaSuccess : remember(cudaErrorInvalidDevice); }
 cudaError_t CUDARTAPI cudaDeviceSynchronize() {
+  if (fathom::emu::unsafe_call()) return remember(cudaErrorStreamCaptureUnsupported);
   fathom::emu::settle_default_stream();
+  fathom::emu::wait_on_host_for_all();
   return fathom::emu::met();
 }
 cudaError_t CUDARTAPI cudaDriverGetVersion(int* version) { return *version = CUDART_VERSION, cudaSuccess; }
@@ -168,10 +177,11 @@ cudaError_t CUDARTAPI cudaGetDeviceProperties(cudaDeviceProp* properties, int de
   if (device != 0) return remember(cudaErrorInvalidDevice);
   *properties = {};
   std::strcpy(properties->name, "CUDA emulator on the CPU");
-  properties->major = 9;  // offers what sm_80 has; sm_90's own instructions are not emulated
+  properties->major = fathom::emu::config().capability / 10;
+  properties->minor = fathom::emu::config().capability % 10;
   properties->warpSize = 32;
   properties->maxThreadsPerBlock = 1024;
-  properties->multiProcessorCount = fathom::emu::kMultiprocessors;
+  properties->multiProcessorCount = fathom::emu::config().multiprocessors;
   properties->totalGlobalMem = fathom::emu::config().device_memory;
   properties->l2CacheSize = 16 * 1024;  // so small that programs which look at it have little to do
   properties->sharedMemPerBlock = 48 * 1024;
@@ -181,11 +191,11 @@ cudaError_t CUDARTAPI cudaGetDeviceProperties(cudaDeviceProp* properties, int de
 }
 cudaError_t CUDARTAPI cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int) {
   switch (attribute) {
-    case cudaDevAttrComputeCapabilityMajor: return *value = 9, cudaSuccess;
-    case cudaDevAttrComputeCapabilityMinor: return *value = 0, cudaSuccess;
+    case cudaDevAttrComputeCapabilityMajor: return *value = fathom::emu::config().capability / 10, cudaSuccess;
+    case cudaDevAttrComputeCapabilityMinor: return *value = fathom::emu::config().capability % 10, cudaSuccess;
     case cudaDevAttrWarpSize: return *value = 32, cudaSuccess;
     case cudaDevAttrMaxThreadsPerBlock: return *value = 1024, cudaSuccess;
-    case cudaDevAttrMultiProcessorCount: return *value = fathom::emu::kMultiprocessors, cudaSuccess;
+    case cudaDevAttrMultiProcessorCount: return *value = fathom::emu::config().multiprocessors, cudaSuccess;
     case cudaDevAttrMaxSharedMemoryPerBlock: return *value = 48 * 1024, cudaSuccess;
     case cudaDevAttrMaxSharedMemoryPerBlockOptin:
       return *value = static_cast<int>(fathom::emu::config().shared_limit), cudaSuccess;
@@ -212,11 +222,20 @@ cudaError_t CUDARTAPI cudaOccupancyMaxActiveBlocksPerMultiprocessor(int* blocks,
 cudaError_t CUDARTAPI cudaEventCreate(cudaEvent_t* event) { return *event = new CUevent_st, cudaSuccess; }
 cudaError_t CUDARTAPI cudaEventCreateWithFlags(cudaEvent_t* event, unsigned) { return cudaEventCreate(event); }
 cudaError_t CUDARTAPI cudaEventDestroy(cudaEvent_t event) { return delete event, cudaSuccess; }
-cudaError_t CUDARTAPI cudaEventRecord(cudaEvent_t event, cudaStream_t) {
+cudaError_t CUDARTAPI cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
+  event->clock = fathom::emu::clock_of(fathom::emu::number_of(stream));
   return event->when = std::chrono::steady_clock::now(), cudaSuccess;
 }
 cudaError_t CUDARTAPI cudaEventQuery(cudaEvent_t) { return cudaSuccess; }
-cudaError_t CUDARTAPI cudaEventSynchronize(cudaEvent_t) { return fathom::emu::met(); }
+cudaError_t CUDARTAPI cudaEventSynchronize(cudaEvent_t event) {
+  if (fathom::emu::unsafe_call()) return remember(cudaErrorStreamCaptureUnsupported);
+  fathom::emu::wait_on_host(event->clock);
+  return fathom::emu::met();
+}
+cudaError_t CUDARTAPI cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned) {
+  fathom::emu::wait_in_stream(fathom::emu::number_of(stream), event->clock);
+  return cudaSuccess;
+}
 cudaError_t CUDARTAPI cudaEventElapsedTime(float* ms, cudaEvent_t start, cudaEvent_t end) {
   *ms = std::chrono::duration<float, std::milli>(end->when - start->when).count();
   return cudaSuccess;

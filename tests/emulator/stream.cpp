@@ -4,14 +4,25 @@
 #include <atomic>
 #include <cstring>
 #include <deque>
+#include <list>
 #include <memory>
 #include <mutex>
+#include <thread>
 #include <vector>
 
+#include "tests/emulator/emu.hpp"
 #include "tests/emulator/faults.hpp"
+#include "tests/emulator/stream_order.hpp"
 #include "tests/emulator/worker.hpp"
 
 // The runtime's handles point to structs that its headers only declare; these are ours.
+namespace fathom::emu {
+struct Capture {
+  cudaStreamCaptureMode mode = cudaStreamCaptureModeGlobal;
+  std::thread::id thread;
+  bool spoiled = false;
+};
+}  // namespace fathom::emu
 struct CUgraphNode_st {
   cudaGraphNodeType type;
   fathom::emu::CopyOrFill copy_or_fill{};
@@ -43,14 +54,23 @@ struct CUgraph_st {
 struct CUgraphExec_st {
   CUgraph_st graph;
   const CUgraph_st* captured;  // whose nodes name ours in updates
+  fathom::emu::StreamClock launched;
 };
 struct CUstream_st {
-  bool blocking = true;  // joins the default stream
+  explicit CUstream_st(bool joins_default) : blocking(joins_default), number(fathom::emu::new_stream(joins_default)) {}
+  ~CUstream_st() { fathom::emu::forget_stream(number); }
+  bool blocking;  // joins the default stream
+  std::uint64_t number;
   std::unique_ptr<CUgraph_st> capture;
+  fathom::emu::Capture how{};
 };
 
 namespace fathom::emu {
 namespace {
+
+// Captures under way that forbid calls which CUDA calls unsafe: those of other threads too where the mode is global.
+std::mutex captures_mutex;
+std::list<Capture*> captures;
 
 void run(const CopyOrFill& work) {
   if (work.from)
@@ -90,7 +110,19 @@ std::vector<LateWork> late_works;
 
 }  // namespace
 
+std::uint64_t number_of(cudaStream_t stream) { return stream ? stream->number : 0; }
+
+bool unsafe_call() {
+  const std::lock_guard lock(captures_mutex);
+  bool refused = false;
+  for (Capture* c : captures)
+    if (c->mode == cudaStreamCaptureModeGlobal || (c->mode == cudaStreamCaptureModeThreadLocal && c->thread == std::this_thread::get_id()))
+      c->spoiled = refused = true;
+  return refused;
+}
+
 void fill_or_upload_late(const CopyOrFill& work) {
+  note_work(0);
   const auto* from = static_cast<const unsigned char*>(work.from);
   LateWork late{work, {from, from + (from ? work.bytes : 0)}};
   const std::lock_guard lock(late_mutex);
@@ -111,9 +143,14 @@ bool joins_default_stream(cudaStream_t stream) { return !stream || stream->block
 namespace {
 std::atomic<int> kernels_to_fault{0};  // counts down
 std::atomic<bool> faulted{false};
+std::function<void()> while_capturing;
+std::atomic<std::uint64_t> graphs_lost{0};
 }  // namespace
 
 void fault_at_kernel(int n) { kernels_to_fault = n, faulted = false; }
+
+void at_captured_kernel(std::function<void()> call) { while_capturing = std::move(call); }
+std::uint64_t graphs_destroyed_in_flight() { return graphs_lost; }
 
 bool faults_now() {
   if (kernels_to_fault > 0 && --kernels_to_fault == 0) faulted = true;
@@ -133,12 +170,14 @@ cudaError_t capture_kernel(const LaunchRequest& request) {
     node.arguments.emplace_back(bytes, bytes + request.argument_bytes[i]);
   }
   node.point_at_arguments();
+  if (while_capturing) std::exchange(while_capturing, nullptr)();
   return cudaSuccess;
 }
 
 cudaError_t enqueue(cudaStream_t stream, const CopyOrFill& work) {
   if (!capturing(stream)) {
     if (joins_default_stream(stream)) settle_default_stream();
+    note_work(number_of(stream));
     run(work);
     return cudaSuccess;
   }
@@ -152,9 +191,9 @@ using fathom::emu::remember;
 
 extern "C" {
 
-cudaError_t CUDARTAPI cudaStreamCreate(cudaStream_t* stream) { return *stream = new CUstream_st, cudaSuccess; }
+cudaError_t CUDARTAPI cudaStreamCreate(cudaStream_t* stream) { return *stream = new CUstream_st(true), cudaSuccess; }
 cudaError_t CUDARTAPI cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned flags) {
-  return *stream = new CUstream_st{!(flags & cudaStreamNonBlocking), nullptr}, cudaSuccess;
+  return *stream = new CUstream_st(!(flags & cudaStreamNonBlocking)), cudaSuccess;
 }
 cudaError_t CUDARTAPI cudaStreamCreateWithPriority(cudaStream_t* stream, unsigned flags, int) {
   return cudaStreamCreateWithFlags(stream, flags);
@@ -162,14 +201,18 @@ cudaError_t CUDARTAPI cudaStreamCreateWithPriority(cudaStream_t* stream, unsigne
 cudaError_t CUDARTAPI cudaStreamDestroy(cudaStream_t stream) { return delete stream, cudaSuccess; }
 cudaError_t CUDARTAPI cudaStreamSynchronize(cudaStream_t stream) {
   if (fathom::emu::joins_default_stream(stream)) fathom::emu::settle_default_stream();
+  if (fathom::emu::unsafe_call()) return remember(cudaErrorStreamCaptureUnsupported);
+  fathom::emu::wait_on_host(fathom::emu::clock_of(fathom::emu::number_of(stream)));
   return fathom::emu::capturing(stream) ? remember(cudaErrorStreamCaptureUnsupported) : fathom::emu::met();
 }
 cudaError_t CUDARTAPI cudaStreamQuery(cudaStream_t) { return cudaSuccess; }
-cudaError_t CUDARTAPI cudaStreamWaitEvent(cudaStream_t, cudaEvent_t, unsigned) { return cudaSuccess; }
 
-cudaError_t CUDARTAPI cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode) {
+cudaError_t CUDARTAPI cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode mode) {
   if (!stream || stream->capture) return remember(cudaErrorIllegalState);
   stream->capture = std::make_unique<CUgraph_st>();
+  stream->how = {mode, std::this_thread::get_id()};
+  const std::lock_guard lock(fathom::emu::captures_mutex);
+  fathom::emu::captures.push_back(&stream->how);
   return cudaSuccess;
 }
 cudaError_t CUDARTAPI cudaStreamIsCapturing(cudaStream_t stream, cudaStreamCaptureStatus* status) {
@@ -196,8 +239,12 @@ cudaError_t CUDARTAPI cudaStreamGetCaptureInfo_v2(cudaStream_t stream, cudaStrea
 }
 cudaError_t CUDARTAPI cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t* graph) {
   if (!fathom::emu::capturing(stream)) return remember(cudaErrorIllegalState);
-  *graph = stream->capture.release();
-  return cudaSuccess;
+  {
+    const std::lock_guard lock(fathom::emu::captures_mutex);
+    fathom::emu::captures.remove(&stream->how);
+  }
+  *graph = stream->how.spoiled ? (stream->capture.reset(), nullptr) : stream->capture.release();
+  return stream->how.spoiled ? remember(cudaErrorStreamCaptureInvalidated) : cudaSuccess;
 }
 
 cudaError_t CUDARTAPI cudaGraphDestroy(cudaGraph_t graph) { return delete graph, cudaSuccess; }
@@ -224,14 +271,17 @@ cudaError_t CUDARTAPI cudaGraphKernelNodeSetParams(cudaGraphNode_t node, const c
 }
 
 cudaError_t CUDARTAPI cudaGraphInstantiate(cudaGraphExec_t* exec, cudaGraph_t graph, unsigned long long) {
-  *exec = new CUgraphExec_st{*graph, graph};
+  *exec = new CUgraphExec_st{*graph, graph, {}};
   return cudaSuccess;
 }
 cudaError_t CUDARTAPI cudaGraphInstantiateWithFlags(cudaGraphExec_t* exec, cudaGraph_t graph, unsigned long long f) {
   return cudaGraphInstantiate(exec, graph, f);
 }
 cudaError_t CUDARTAPI cudaGraphUpload(cudaGraphExec_t, cudaStream_t) { return cudaSuccess; }
-cudaError_t CUDARTAPI cudaGraphExecDestroy(cudaGraphExec_t exec) { return delete exec, cudaSuccess; }
+cudaError_t CUDARTAPI cudaGraphExecDestroy(cudaGraphExec_t exec) {
+  if (!fathom::emu::host_has_waited(exec->launched)) ++fathom::emu::graphs_lost;
+  return delete exec, cudaSuccess;
+}
 cudaError_t CUDARTAPI cudaGraphExecKernelNodeSetParams(cudaGraphExec_t exec, cudaGraphNode_t node,
                                                        const cudaKernelNodeParams* p) {
   return remember(fathom::emu::set_kernel(fathom::emu::node_of(exec, node), *p));
@@ -262,6 +312,9 @@ cudaError_t CUDARTAPI cudaGraphLaunch(cudaGraphExec_t exec, cudaStream_t stream)
     if (node.type == cudaGraphNodeTypeKernel && node.dynamic_bytes > fathom::emu::dynamic_limit(node.call.function))
       return remember(cudaErrorInvalidValue);
   if (fathom::emu::joins_default_stream(stream)) fathom::emu::settle_default_stream();
+  const std::uint64_t number = fathom::emu::number_of(stream);
+  fathom::emu::note_work(number);
+  exec->launched[number] = fathom::emu::clock_of(number)[number];
   for (CUgraphNode_st& node : exec->graph.nodes) {
     if (node.type == cudaGraphNodeTypeKernel) {
       if (fathom::emu::faults_now()) continue;

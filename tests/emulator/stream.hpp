@@ -2,6 +2,7 @@
 // down as nodes of a graph instead.
 #pragma once
 #include <cstddef>
+#include <cstdint>
 
 #include "tests/emulator/device_side.hpp"
 
@@ -11,6 +12,7 @@ struct BlockShape;
 void run_grid(const BlockShape& shape);
 
 bool capturing(cudaStream_t stream);
+std::uint64_t number_of(cudaStream_t stream);  // for stream_order.hpp
 cudaError_t capture_kernel(const LaunchRequest& request);
 
 struct CopyOrFill {
@@ -29,6 +31,9 @@ bool joins_default_stream(cudaStream_t stream);  // its work waits for the defau
 
 // Dynamic shared memory that a kernel may be launched with, which cudaFuncSetAttribute raises (or lowers).
 std::size_t dynamic_limit(const void* kernel);
+
+// Notes a call that CUDA forbids while streams are captured, and tells whether it is refused; the captures are spoiled then.
+bool unsafe_call();
 
 cudaError_t met();                        // what waiting for the device tells: a fault of an earlier kernel
 cudaError_t remember(cudaError_t error);  // for cudaGetLastError

@@ -57,12 +57,20 @@ inline std::vector<std::vector<float>> rounded(std::vector<std::vector<float>> v
   return values;
 }
 
+// The device that runs, planned for as if it had so many multiprocessors: for expectations of which kernel is chosen.
+inline GpuInfo with_multiprocessors(int count) {
+  GpuInfo gpu = GpuInfo::current();
+  gpu.multiprocessors = count;
+  return gpu;
+}
+
 // Returns the step that was run; its kernel is empty where FATHOM_CASE leaves the case out.
-inline Step check_reference(const Case& c, Precision precision, const RunOptions& options = {}) {
+inline Step check_reference(const Case& c, Precision precision, const RunOptions& options = {},
+                            const GpuInfo& gpu = GpuInfo::current()) {
   if (const char* only = std::getenv("FATHOM_CASE"); only && !c.name.starts_with(only))
     return {};  // for looking into some
   ReferenceBackend reference;
-  CudaBackend cuda(GpuInfo::current(), precision);
+  CudaBackend cuda(gpu, precision);
   const bool halves = precision == Precision::fp16;
   const double tolerance = precision == Precision::fp32 ? 1e-5 : 2e-3;
   const auto values = halves ? rounded(values_of(c)) : values_of(c);
@@ -79,9 +87,10 @@ inline Step check_reference(const Case& c, Precision precision, const RunOptions
 }
 
 // The same; what it throws is a failure of the case.
-inline Step expect_reference(const Case& c, Precision precision, const RunOptions& options = {}) {
+inline Step expect_reference(const Case& c, Precision precision, const RunOptions& options = {},
+                             const GpuInfo& gpu = GpuInfo::current()) {
   try {
-    return check_reference(c, precision, options);
+    return check_reference(c, precision, options, gpu);
   } catch (const std::exception& e) {
     FAIL_CHECK(c.name << ", " << to_text(c.op) << ": " << e.what());
     return {};

@@ -32,7 +32,7 @@ TEST_CASE("cuda: convolutions with the pool behind them", "[cuda]") {
   CHECK(cases.size() == in_halves.size());
   for (const Case& c : cases)
     for (Precision precision : precisions) {
-      const Step step = expect_reference(c, precision);
+      const Step step = expect_reference(c, precision, {}, with_multiprocessors(4));
       if (step.kernel.empty()) continue;
       INFO(c.name << " is taken by " << step.kernel << ", refused: " << (step.refused.empty() ? "" : step.refused[0]));
       const std::string wanted = in_halves.at(c.name.substr(c.name.find('/') + 1));
