@@ -34,8 +34,13 @@ cudaError_t allocate(void** p, std::size_t bytes) {
   if (bytes > config().device_memory || bytes_allocated > config().device_memory - bytes) {
     return remember(cudaErrorMemoryAllocation);
   }
-  if (posix_memalign(p, 256, bytes) != 0) return remember(cudaErrorMemoryAllocation);
-  std::memset(*p, 0xFF, bytes);
+#ifdef __SANITIZE_ADDRESS__
+  constexpr std::size_t past_the_end = 0;  // seen by the sanitizer
+#else
+  constexpr std::size_t past_the_end = 4096;  // never zeros, as what is counted up from 0 would take them for its own
+#endif
+  if (posix_memalign(p, 256, bytes + past_the_end) != 0) return remember(cudaErrorMemoryAllocation);
+  std::memset(*p, 0xFF, bytes + past_the_end);
   allocations[*p] = bytes;
   bytes_allocated += bytes;
   return cudaSuccess;

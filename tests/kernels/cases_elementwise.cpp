@@ -40,7 +40,8 @@ std::vector<Case> cases_for<Add>() {
           add("relu6", {ActivationKind::relu6}, map(1, 16, 5, 3)),
           several("three_c33_relu", {ActivationKind::relu}, map(1, 33, 4, 5), 3),
           several("five_batch_3", {}, map(3, 8, 3, 4), 5),
-          several("eight_c1", {}, map(2, 1, 3, 7), 8)};
+          several("eight_c1", {}, map(2, 1, 3, 7), 8),
+          several("eight_c24", {}, map(1, 24, 5, 3), 8)};
 }
 
 template <>
@@ -77,6 +78,7 @@ std::vector<Case> cases_for<BatchNorm>() {
           norm("c31", {}, map(1, 31, 3, 4)),
           norm("c33_relu", {.activation = {ActivationKind::relu}}, map(1, 33, 3, 5)),
           norm("eps_1e-3_map_1x17", {.eps = 1e-3f, .activation = {ActivationKind::hard_swish}}, map(1, 16, 1, 17)),
+          norm("eps_half", {.eps = 0.5f}, map(2, 9, 3, 4)),
           norm("c130_map_1x1", {}, map(2, 130, 1, 1))};
 }
 

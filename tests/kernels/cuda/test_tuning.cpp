@@ -49,7 +49,7 @@ TEST_CASE("cuda: a file of choices that is damaged or none is said, and costs no
   Tuning(path, "GPU").choice("b", any, [] { return TimedChoice{"second", 2}; });
   const std::string whole = contents(path);
   for (const std::string& damaged :
-       {whole.substr(0, whole.size() - 2), whole + "GPU\tc\n", whole + "GPU\tc\tthird\tnan\n", whole + "\n"}) {
+       {whole.substr(0, whole.size() - 2), whole + "GPU\tc\n", whole + "GPU\tc\tthird\tnan\n", whole + "GPU\tc\tthird\t-1\n", whole + "\n"}) {
     write(path, damaged);
     Tuning tuning(path, "GPU");
     INFO(damaged);

@@ -5,6 +5,9 @@
 #include <iterator>
 #include <thread>
 
+#include "engine/cuda_module.hpp"
+#include "engine/model.hpp"
+#include "engine/program.hpp"
 #include "tests/emulator/emu.hpp"
 #include "tests/emulator/faults.hpp"
 #include "tests/emulator/stream_order.hpp"
@@ -165,20 +168,45 @@ TEST_CASE("a caller's graph outlives the frames that came after it, and what onl
   REQUIRE(cudaGraphDestroy(graph) == cudaSuccess);
 }
 
-TEST_CASE("a large frame without split sums, then a small one with them", "[sessions]") {
-  OnDevice on("monodepth2_resnet18", {1, 64, 64});
-  const auto splits = [&](Session& session, const Frame& frame) {
-    int count = 0;
-    for (const StepInfo& s : session.steps(frame)) count += s.kernel.find("split") != std::string::npos;
-    return count;
-  };
+TEST_CASE("a large frame and then a small one whose split sums need more counters", "[sessions]") {
+  emu::Config many = emu::config();
+  many.multiprocessors = 132;
+  const emu::ScopedConfig large_gpu(many);
+  OnDevice on("monodepth2_resnet18", {1, 96, 96});
+  const Model model = open_model(on.path, std::int64_t(8) << 30);
+  const auto backend = open_cuda_backend({});
+  const auto counters = [&](const Frame& frame) { return compile(build_graph(model, frame), *backend, {}).counters(); };
   Session session = on.engine.session(), fresh = on.engine.session();
   const Frame large{4, 128, 128};
-  REQUIRE(splits(session, on.frame) > splits(session, large));
+  REQUIRE(counters(on.frame) > counters(large));
+  REQUIRE(counters(large) > 0);
   REQUIRE(session.memory(large).arena_bytes > session.memory(on.frame).arena_bytes);
   run_all(on.engine, session, large, pictures_for(on.engine, large));
   const Pictures pictures = pictures_for(on.engine, on.frame);
   CHECK(error_of(run_all(on.engine, session, on.frame, pictures), run_all(on.engine, fresh, on.frame, pictures)) == 0);
+}
+
+TEST_CASE("memory that grew takes the place of the old", "[sessions]") {
+  OnDevice on;
+  const auto free_bytes = [] {
+    std::size_t free = 0, total = 0;
+    REQUIRE(cudaMemGetInfo(&free, &total) == cudaSuccess);
+    return static_cast<std::int64_t>(free);
+  };
+  const Frame large{4, 32, 32};
+  const Pictures small_pictures = pictures_for(on.engine, on.frame), large_pictures = pictures_for(on.engine, large);
+  Session session = on.engine.session();
+  run_all(on.engine, session, on.frame, small_pictures);
+  run_all(on.engine, session, large, large_pictures);
+  const std::int64_t before = free_bytes();
+  Session only_large = on.engine.session();
+  run_all(on.engine, only_large, large, large_pictures);
+  const std::int64_t one_session = before - free_bytes();
+  CHECK(one_session > 0);
+  Session grown = on.engine.session();
+  run_all(on.engine, grown, on.frame, small_pictures);
+  run_all(on.engine, grown, large, large_pictures);
+  CHECK(before - free_bytes() == 2 * one_session);
 }
 
 TEST_CASE("frames of odd sizes, in batches, equal the CPU's", "[sessions]") {
