@@ -22,6 +22,7 @@ if(NOT kernels)
   message(FATAL_ERROR "no kernels listed in ${FOLDER}")
 endif()
 list(REMOVE_DUPLICATES kernels)
+list(FILTER kernels EXCLUDE REGEX "probe_kernel")  # the engine only asks whether the GPU has it
 list(LENGTH kernels count)
 list(REMOVE_ITEM kernels ${launched} "")
 list(LENGTH kernels missing)

@@ -45,9 +45,7 @@ void each_as(Warp& w, const Ins& I, u32 mask, D (*)(A...), std::index_sequence<K
 template <class D, class... A>
 constexpr auto operands_of(D (*)(A...)) { return std::index_sequence_for<A...>{}; }
 template <auto F>
-void each(Warp& w, const Ins& I, u32 mask) {
-  each_as<F>(w, I, mask, +F, operands_of(+F));
-}
+void each(Warp& w, const Ins& I, u32 mask) { each_as<F>(w, I, mask, +F, operands_of(+F)); }
 
 inline float half_to_float(u16 h) { return _cvtsh_ss(h); }
 inline u16 float_to_half(float f) { return static_cast<u16>(_cvtss_sh(f, _MM_FROUND_TO_NEAREST_INT)); }
@@ -92,14 +90,8 @@ inline u16 half_sub(u16 a, u16 b) { return float_to_half(half_to_float(a) - half
 inline u16 half_mul(u16 a, u16 b) { return float_to_half(half_to_float(a) * half_to_float(b)); }
 inline u16 half_min(u16 a, u16 b) { return float_to_half(smaller(half_to_float(a), half_to_float(b))); }
 inline u16 half_max(u16 a, u16 b) { return float_to_half(greater(half_to_float(a), half_to_float(b))); }
-inline u16 half_max_nan(u16 a, u16 b) {
-  const float x = half_to_float(a), y = half_to_float(b);
-  return x != x || y != y ? u16{0x7FFF} : float_to_half(greater(x, y));
-}
-inline u16 half_min_nan(u16 a, u16 b) {
-  const float x = half_to_float(a), y = half_to_float(b);
-  return x != x || y != y ? u16{0x7FFF} : float_to_half(smaller(x, y));
-}
+inline u16 half_min_nan(u16 a, u16 b) { return float_to_half(smaller_nan(half_to_float(a), half_to_float(b))); }
+inline u16 half_max_nan(u16 a, u16 b) { return float_to_half(greater_nan(half_to_float(a), half_to_float(b))); }
 inline u16 half_fma(u16 a, u16 b, u16 c) { return float_to_half(std::fma(half_to_float(a), half_to_float(b), half_to_float(c))); }
 
 }  // namespace ptx

@@ -7,6 +7,12 @@
 namespace ptx {
 namespace {
 
+template <class T>
+u64 extended(const u8* p, bool is_signed) {
+  T v;
+  std::memcpy(&v, p, sizeof v);
+  return is_signed ? static_cast<u64>(i64{v}) : static_cast<std::make_unsigned_t<T>>(v);
+}
 template <Space S>
 void load(Warp& w, const Ins& I, u32 m) {
   const u32 bytes = I.bytes, all = bytes * I.n;
@@ -18,24 +24,12 @@ void load(Warp& w, const Ins& I, u32 m) {
     if constexpr (S == Space::shared) p = shared_quick(w, address, all);
     if (!p) p = at_address(w, I, i, S, address, all, Access::read);
     for (int k = 0; k < I.n; ++k) {
-      u64 v = 0;
       switch (bytes) {
-        case 1: v = I.is_signed ? static_cast<u64>(static_cast<i64>(static_cast<i8>(p[k]))) : p[k]; break;
-        case 2: {
-          u16 h;
-          std::memcpy(&h, p + k * 2, 2);
-          v = I.is_signed ? static_cast<u64>(static_cast<i64>(static_cast<i16>(h))) : h;
-          break;
-        }
-        case 4: {
-          u32 h;
-          std::memcpy(&h, p + k * 4, 4);
-          v = I.is_signed ? static_cast<u64>(static_cast<i64>(static_cast<i32>(h))) : h;
-          break;
-        }
-        default: std::memcpy(&v, p + k * 8, 8);
+        case 1: values[k][i] = extended<i8>(p + k, I.is_signed); break;
+        case 2: values[k][i] = extended<i16>(p + k * 2, I.is_signed); break;
+        case 4: values[k][i] = extended<i32>(p + k * 4, I.is_signed); break;
+        default: values[k][i] = extended<i64>(p + k * 8, true);
       }
-      values[k][i] = v;
     }
   }
   for (int k = 0; k < I.n; ++k) {
@@ -105,23 +99,12 @@ Handler atomic_as(Space s) {
 }  // namespace
 
 Handler load_of(Space s) {
-  switch (s) {
-    case Space::global: return load<Space::global>;
-    case Space::shared: return load<Space::shared>;
-    case Space::local: return load<Space::local>;
-    case Space::param: return load<Space::param>;
-    case Space::constant: return load<Space::constant>;
-    default: return load<Space::generic>;
-  }
+  constexpr Handler all[] = {load<Space::generic>, load<Space::global>, load<Space::shared>, load<Space::local>, load<Space::param>, load<Space::constant>};
+  return all[static_cast<int>(s)];
 }
 Handler store_of(Space s) {
-  switch (s) {
-    case Space::global: return store<Space::global>;
-    case Space::shared: return store<Space::shared>;
-    case Space::local: return store<Space::local>;
-    case Space::generic: return store<Space::generic>;
-    default: return nullptr;
-  }
+  constexpr Handler all[] = {store<Space::generic>, store<Space::global>, store<Space::shared>, store<Space::local>, nullptr, nullptr};
+  return all[static_cast<int>(s)];
 }
 Handler atomic_of(Type t, Space s) {
   switch (t) {

@@ -7,7 +7,6 @@
 #include "vm.hpp"
 
 using namespace fathom::bugs;
-using ptx::settings;
 
 namespace {
 std::string run(const Case& bug, bool bad) {
@@ -41,7 +40,7 @@ std::string run(const Case& bug, bool bad) {
 }  // namespace
 
 int main() {
-  settings().global_races = true;
+  ptx::settings().global_races = true;
   int missed = 0, alarms = 0, count = 0;
   for (const auto& cases : {shared_memory_cases(), global_memory_cases(), async_copy_cases(), divergence_cases()})
     for (const Case& bug : cases) {

@@ -283,7 +283,6 @@ API cudaGetLastError() {
   last_error = cudaSuccess;
   return e;
 }
-API cudaPeekAtLastError() { return last_error; }
 const char* CUDARTAPI cudaGetErrorName(cudaError_t e) {
   switch (e) {
     case cudaSuccess: return "cudaSuccess";
@@ -308,14 +307,11 @@ API cudaMallocHost(void** p, size_t bytes) {
   *p = device_allocate(bytes, "cudaMallocHost");
   return *p ? cudaSuccess : said(cudaErrorMemoryAllocation);
 }
-API cudaHostAlloc(void** p, size_t bytes, unsigned) { return cudaMallocHost(p, bytes); }
 API cudaFree(void* p) {
   const std::lock_guard lock(device_mutex());
   return !p || device_free(p) ? cudaSuccess : said(cudaErrorInvalidValue);
 }
 API cudaFreeHost(void* p) { return cudaFree(p); }
-API cudaMallocAsync(void** p, size_t bytes, cudaStream_t) { return cudaMalloc(p, bytes); }
-API cudaFreeAsync(void* p, cudaStream_t) { return cudaFree(p); }
 API cudaMemGetInfo(size_t* free, size_t* total) {
   *total = kDeviceMemory, *free = kDeviceMemory - device_bytes_in_use();
   return cudaSuccess;
@@ -334,13 +330,7 @@ API cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpyKind kin
   return enqueue(stream, std::move(w));
 }
 API cudaMemcpy(void* to, const void* from, size_t bytes, cudaMemcpyKind kind) { return cudaMemcpyAsync(to, from, bytes, kind, nullptr); }
-API cudaMemcpy2DAsync(void* to, size_t to_pitch, const void* from, size_t from_pitch, size_t width, size_t height, cudaMemcpyKind kind, cudaStream_t stream) {
-  cudaError_t e = cudaSuccess;
-  for (size_t y = 0; y < height && e == cudaSuccess; ++y)
-    e = cudaMemcpyAsync(static_cast<char*>(to) + y * to_pitch, static_cast<const char*>(from) + y * from_pitch, width, kind, stream);
-  return e;
-}
-API cudaMemsetAsync(void* to, int value, size_t bytes, cudaStream_t stream) {
+API cudaMemset(void* to, int value, size_t bytes) {
   if (!bytes) return cudaSuccess;
   if (!held(to, bytes)) {
     std::fprintf(stderr, "PTX refused: a fill of %zu bytes at %s\n", bytes, describe_address(reinterpret_cast<u64>(to)).c_str());
@@ -348,9 +338,8 @@ API cudaMemsetAsync(void* to, int value, size_t bytes, cudaStream_t stream) {
   }
   Work w;
   w.type = cudaGraphNodeTypeMemset, w.to = to, w.value = value, w.bytes = bytes;
-  return enqueue(stream, std::move(w));
+  return enqueue(nullptr, std::move(w));
 }
-API cudaMemset(void* to, int value, size_t bytes) { return cudaMemsetAsync(to, value, bytes, nullptr); }
 
 // ---- the device
 API cudaGetDeviceCount(int* count) { return *count = 1, cudaSuccess; }
@@ -358,7 +347,6 @@ API cudaGetDevice(int* device) { return *device = 0, cudaSuccess; }
 API cudaSetDevice(int device) { return device == 0 ? cudaSuccess : said(cudaErrorInvalidDevice); }
 API cudaDeviceSynchronize() { return cudaSuccess; }
 API cudaDriverGetVersion(int* v) { return *v = 13000, cudaSuccess; }
-API cudaRuntimeGetVersion(int* v) { return *v = 13000, cudaSuccess; }
 API cudaGetDeviceProperties(cudaDeviceProp* p, int device) {
   if (device != 0) return said(cudaErrorInvalidDevice);
   std::memset(p, 0, sizeof *p);
@@ -401,23 +389,18 @@ API cudaFuncGetAttributes(cudaFuncAttributes* a, const void* stub) {
   a->maxDynamicSharedSizeBytes = k->dynamic_limit, a->ptxVersion = a->binaryVersion = architecture();
   return cudaSuccess;
 }
-API cudaOccupancyMaxActiveBlocksPerMultiprocessor(int* blocks, const void*, int, size_t) { return *blocks = 2, cudaSuccess; }
 
 // ---- events and streams
-API cudaEventCreate(cudaEvent_t* e) { return *e = new CUevent_st, cudaSuccess; }
-API cudaEventCreateWithFlags(cudaEvent_t* e, unsigned) { return cudaEventCreate(e); }
+API cudaEventCreateWithFlags(cudaEvent_t* e, unsigned) { return *e = new CUevent_st, cudaSuccess; }
 API cudaEventDestroy(cudaEvent_t e) { return delete e, cudaSuccess; }
 API cudaEventRecord(cudaEvent_t e, cudaStream_t) { return e->when = std::chrono::steady_clock::now(), cudaSuccess; }
-API cudaEventQuery(cudaEvent_t) { return cudaSuccess; }
 API cudaEventSynchronize(cudaEvent_t) { return cudaSuccess; }
 API cudaEventElapsedTime(float* ms, cudaEvent_t start, cudaEvent_t end) {
   return *ms = std::chrono::duration<float, std::milli>(end->when - start->when).count(), cudaSuccess;
 }
 API cudaStreamCreate(cudaStream_t* s) { return *s = new CUstream_st, cudaSuccess; }
 API cudaStreamCreateWithFlags(cudaStream_t* s, unsigned) { return cudaStreamCreate(s); }
-API cudaStreamCreateWithPriority(cudaStream_t* s, unsigned, int) { return cudaStreamCreate(s); }
 API cudaStreamDestroy(cudaStream_t s) { return delete s, cudaSuccess; }
-API cudaStreamQuery(cudaStream_t) { return cudaSuccess; }
 API cudaStreamSynchronize(cudaStream_t s) { return recording(s) ? said(cudaErrorStreamCaptureUnsupported) : cudaSuccess; }
 API cudaStreamWaitEvent(cudaStream_t, cudaEvent_t, unsigned) { return cudaSuccess; }
 API cudaStreamBeginCapture(cudaStream_t s, cudaStreamCaptureMode) {
@@ -452,7 +435,6 @@ API cudaGraphGetNodes(cudaGraph_t g, cudaGraphNode_t* nodes, size_t* count) {
   for (size_t i = 0; nodes && i < *count && i < g->nodes.size(); ++i) nodes[i] = &g->nodes[i];
   return *count = g->nodes.size(), cudaSuccess;
 }
-API cudaGraphNodeGetType(cudaGraphNode_t n, cudaGraphNodeType* t) { return *t = n->work.type, cudaSuccess; }
 API cudaGraphKernelNodeGetParams(cudaGraphNode_t n, cudaKernelNodeParams* p) {
   if (n->work.type != cudaGraphNodeTypeKernel) return said(cudaErrorInvalidValue);
   n->argument_pointers = pointers_into(n->work);
@@ -461,14 +443,11 @@ API cudaGraphKernelNodeGetParams(cudaGraphNode_t n, cudaKernelNodeParams* p) {
   p->sharedMemBytes = static_cast<unsigned>(n->work.dynamic_bytes), p->kernelParams = n->argument_pointers.data();
   return cudaSuccess;
 }
-API cudaGraphKernelNodeSetParams(cudaGraphNode_t n, const cudaKernelNodeParams* p) { return said(set_kernel(n, *p)); }
 API cudaGraphInstantiate(cudaGraphExec_t* exec, cudaGraph_t g, unsigned long long) {
   *exec = new CUgraphExec_st{g->nodes, {}};
   for (CUgraphNode_st& n : g->nodes) (*exec)->recorded.push_back(&n);
   return cudaSuccess;
 }
-API cudaGraphInstantiateWithFlags(cudaGraphExec_t* exec, cudaGraph_t g, unsigned long long f) { return cudaGraphInstantiate(exec, g, f); }
-API cudaGraphUpload(cudaGraphExec_t, cudaStream_t) { return cudaSuccess; }
 API cudaGraphExecDestroy(cudaGraphExec_t e) { return delete e, cudaSuccess; }
 API cudaGraphExecKernelNodeSetParams(cudaGraphExec_t e, cudaGraphNode_t n, const cudaKernelNodeParams* p) {
   for (size_t i = 0; i < e->recorded.size(); ++i)

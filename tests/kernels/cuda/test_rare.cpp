@@ -53,4 +53,11 @@ TEST_CASE("cuda: grouped convolutions of few and many channels in a group", "[cu
           const int channels = groups * in_group;
           expect_reference(conv_case("rare/grouped", op, {map(channels, 9, 11)}, channels, 3), precision);
         }
+  for (const int out_group : {8, 16}) {  // narrower than what each group reads
+    const Step step = expect_reference(
+        conv_case("rare/grouped", Conv2d{.groups = 8, .bias = true}, {map(256, 9, 11)}, 8 * out_group, 1),
+        Precision::fp16);
+    INFO(step.kernel << (step.refused.empty() ? "" : ", refused: " + step.refused.back()));
+    CHECK((step.kernel.empty() || step.kernel.find("32 deep") != std::string::npos || out_group == 8));
+  }
 }
