@@ -134,7 +134,14 @@ void with_width(int width, F&& f) {
   }
 }
 
-// An op whose struct has a member kWidest exists for chunks up to that.
+// An op whose struct has a member kWidest exists for chunks up to that, with kNarrowest for none below.
+template <class F>
+inline constexpr int kNarrowest = [] {
+  if constexpr (requires { F::kNarrowest; })
+    return F::kNarrowest;
+  else
+    return 1;
+}();
 template <class F>
 inline constexpr int kWidest = [] {
   if constexpr (requires { F::kWidest; })
@@ -156,7 +163,7 @@ void launch_chunks(int width, const Desc& out, int channels, void* stream, const
       .block = dim3(kChunkThreads),
       .site = site};
   with_width(width, [&]<int Width>(std::integral_constant<int, Width>) {
-    if constexpr (Width <= kWidest<F>)
+    if constexpr (kNarrowest<F> <= Width && Width <= kWidest<F>)
       launch(chunk_kernel<Width, F>, shape, static_cast<cudaStream_t>(stream), grid, f);
   });
 }

@@ -150,7 +150,7 @@ struct GuideHigh {
 
 // The same on maps of one channel; the columns of guide and out are their channels.
 struct GuideRow {
-  static constexpr int kWidest = 4;
+  static constexpr int kNarrowest = 4, kWidest = 4;
   EnlargedLines lines;
   ChunkMap guide, out;
   template <int Width>

@@ -9,6 +9,7 @@ namespace gpu {
 
 inline constexpr int kPhotographChannels = 16;  // at most
 struct PreprocessMap {
+  static constexpr int kWidest = 4;
   ChunkMap x, y;     // one pixel of many channels where both are without gaps
   Divisor channels;  // of a pixel
   float scale[kPhotographChannels], shift[kPhotographChannels];  // y = scale x + shift

@@ -24,6 +24,7 @@ struct ReshapeMap {
 
 // y = x where both have the same order in memory.
 struct CopyFlat {
+  static constexpr int kNarrowest = 4, kWidest = 4;
   ChunkMap x, y;
   template <int Width>
   __device__ void run(const Chunk& at) const {
@@ -83,7 +84,7 @@ Step prepare(const Reshape& op, const NodeIo& io, CudaBackend&) {
   const Divisor plane(pixels), row(static_cast<int>(x.desc.w()));
   if (is_planar(x.desc) && is_planar(y.desc)) {
     const Desc from = as_one_pixel(x.desc), to = as_one_pixel(y.desc);
-    const int width = chunk_width({from, to});
+    const int width = 4;  // floats: maps of one channel or one pixel are never halves
     step.kernel = "copy, " + chunk_text(width);
     step.run = [=](const RunArgs& args) {
       launch_chunks(width, to, args.stream,

@@ -42,7 +42,7 @@ struct BilinearMap {
 
 // The same on maps of one channel; y's columns are its channels.
 struct NearestRow {
-  static constexpr int kWidest = 4;
+  static constexpr int kNarrowest = 4, kWidest = 4;
   ChunkMap x, y;
   ResizeAxis rows, columns;
   template <int Width>
@@ -56,7 +56,7 @@ struct NearestRow {
 };
 
 struct BilinearRow {
-  static constexpr int kWidest = 4;
+  static constexpr int kNarrowest = 4, kWidest = 4;
   ChunkMap x, y;
   ResizeAxis rows, columns;
   template <int Width>

@@ -72,6 +72,19 @@ __global__ void k_cp_async(const U* in, U* out) {
   }
 }
 
+// By a sign in the place of a number: every third thread's are zeros. Waited for without having been closed.
+template <int Bytes>
+__global__ void k_cp_async_or_zeros(const U* in, U* out) {
+  constexpr int kWords = Bytes / 4;
+  GPU_SHARED(uint4, buffer, [16 * kWords]);
+  U* stage = reinterpret_cast<U*>(buffer);
+  const int at = id() * kWords, other = (id() + 13) % 64 * kWords;
+  cp_async_or_zeros<Bytes>(stage + at, in + at, id() % 3 - 1);
+  cp_async_wait_all();
+  __syncthreads();
+  for (int i = 0; i < kWords; ++i) out[at + i] = stage[other + i];
+}
+
 // ---- shuffles and votes
 template <int Width>
 __global__ void k_shuffle(const U* in, U* out) {
@@ -169,6 +182,8 @@ const std::vector<Probe>& probes() {
       {"cp_async_16", 64, Input::bits, 768, 768, 0, k_cp_async<16>},
       {"cp_async_8", 64, Input::bits, 384, 384, 0, k_cp_async<8>},
       {"cp_async_4", 64, Input::bits, 192, 192, 0, k_cp_async<4>},
+      {"cp_async_or_zeros_16", 64, Input::bits, 256, 256, 0, k_cp_async_or_zeros<16>},
+      {"cp_async_or_zeros_4", 64, Input::bits, 64, 64, 0, k_cp_async_or_zeros<4>},
       {"shuffle_32", 32, Input::bits, 32, 192, 0, k_shuffle<32>},
       {"shuffle_8", 32, Input::bits, 32, 192, 0, k_shuffle<8>},
       {"vote", 32, Input::bits, 32, 128, 0, k_vote},

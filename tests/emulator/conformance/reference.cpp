@@ -141,6 +141,16 @@ Words cp_async(const Words& in, int bytes) {
   return out;
 }
 
+Words cp_async_or_zeros(const Words& in) {
+  const int words = static_cast<int>(in.size()) / 64;
+  Words out;
+  for (int k = 0; k < 64 * words; ++k) {
+    const int source = (k / words + 13) % 64;
+    out.push_back(source % 3 == 0 ? 0 : in[static_cast<std::size_t>(source * words + k % words)]);
+  }
+  return out;
+}
+
 Words shuffle(const Words& in, int width) {
   Words out;
   for (int lane = 0; lane < 32; ++lane) {
@@ -306,6 +316,8 @@ Words reference(const Probe& probe, const Words& in) {
       {"cp_async_16", [](const Words& w) { return cp_async(w, 16); }},
       {"cp_async_8", [](const Words& w) { return cp_async(w, 8); }},
       {"cp_async_4", [](const Words& w) { return cp_async(w, 4); }},
+      {"cp_async_or_zeros_16", cp_async_or_zeros},
+      {"cp_async_or_zeros_4", cp_async_or_zeros},
       {"shuffle_32", [](const Words& w) { return shuffle(w, 32); }},
       {"shuffle_8", [](const Words& w) { return shuffle(w, 8); }},
       {"vote", vote},

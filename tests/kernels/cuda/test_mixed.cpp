@@ -59,6 +59,8 @@ std::vector<Mixed> table() {
       const std::string of = std::to_string(c);
       const Desc x = map(2, c, 9, 6), each = Desc::dense({c});
       add("sigmoid_c" + of, Activation{ActivationKind::sigmoid}, {x}, types);
+      add("affine_c" + of, Affine{0.3f, -2}, {x}, types);
+      add("depth_c" + of, DisparityToDepth{1, 80}, {x}, types, 0, 1);
       add("batch_norm_c" + of, BatchNorm{.activation = relu}, {x, each, each, each, each}, types);
       add("max_3_c" + of, Pool{.kernel = 3, .stride = 2, .padding = 1}, {x}, types);
       add("max_3_ceil_c" + of, Pool{.kernel = 3, .stride = 2, .ceil_mode = true}, {map(1, c, 8, 10)}, types);
@@ -238,6 +240,8 @@ TEST_CASE("cuda: every kernel of the ops that are not convolutions is taken by s
   if (std::getenv("FATHOM_CASE")) return;
   const std::map<std::string, std::vector<std::string>> kernels = {
       {"Activation", {""}},
+      {"Affine", {""}},
+      {"DisparityToDepth", {""}},
       {"BatchNorm", {"scale and shift, "}},
       {"Add", {"sum, ", "sum of several, "}},
       {"Multiply", {"product, ", "product, one factor a pixel, ", "product, one factor a channel, "}},
