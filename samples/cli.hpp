@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <iostream>
 #include <cstdlib>
 #include <filesystem>
 #include <map>
@@ -139,17 +140,21 @@ int run(CLI::App& app, int argc, char** argv, Work&& work) {
     std::fprintf(stderr, "%s: %s\n", app.get_name().c_str(), text.c_str());
     return 1;
   };
+  const auto flushed = [] { return std::fflush(stdout) == 0 && !std::ferror(stdout) && std::cout.flush().good(); };
+  constexpr const char* full = "cannot write the output: is the disk full?";
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& e) {
-    if (e.get_exit_code() == 0) return app.exit(e);  // --help, --version
+    if (e.get_exit_code() == 0) {  // --help, --version
+      const int status = app.exit(e);
+      return flushed() ? status : fail(full);
+    }
     fail(std::string(e.what()) + " (see --help)");
     return 2;
   }
   try {
     work();
-    if (std::fflush(stdout) != 0 || std::ferror(stdout)) return fail("cannot write the output: is the disk full?");
-    return 0;
+    return flushed() ? 0 : fail(full);
   } catch (const Error& e) {
     return fail(e.what());
   } catch (const std::bad_alloc&) {

@@ -10,11 +10,13 @@ from collections import OrderedDict
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "weights_tools"))
 
+import needs
+
 try:
     import numpy  # noqa: F401  the tools need it
     import torch
 except ImportError as error:
-    raise unittest.SkipTest(f"skipped: {error} (the tests of convert.py write their checkpoints with PyTorch)")
+    needs.lacking(error, "the tests of convert.py write their checkpoints with PyTorch")
 
 import convert
 import safetensors_io

@@ -56,6 +56,25 @@ class Programs(unittest.TestCase):
         for part in says:
             self.assertIn(part, done.stderr)
 
+    @unittest.skipUnless(os.path.exists("/dev/full"), "skipped: no /dev/full")
+    def test_output_that_does_not_arrive_is_a_failure(self):
+        for command in ((WEIGHTS, "list"), (WEIGHTS, "--help"),
+                        (WEIGHTS, "export", "mobile_baseline_1"), (WEIGHTS, "inspect", "mobile_baseline_1", "--json")):
+            with self.subTest(command=command), open("/dev/full", "w") as full:
+                done = subprocess.run(command, cwd=self.folder, stdout=full, stderr=subprocess.PIPE, text=True)
+                self.assertEqual(done.returncode, 1, done.stderr)
+                self.assertEqual(done.stderr.count("\n"), 1, done.stderr)
+                self.assertIn("cannot write the output", done.stderr)
+
+    def test_left_and_right_are_not_exchanged(self):
+        png(self.path("other.png"), 60, 90)
+        for name, pair in (("a", (self.photo, "other.png")), ("b", ("other.png", self.photo))):
+            self.run_program(DEPTH, pair[0], "--right", pair[1], "--model", "cnd_stereo_plain", "-o", name + ".png")
+        # The depth picture has the left photograph's size.
+        for name, width in (("a", 120), ("b", 60)):
+            with open(self.path(name + ".png"), "rb") as file:
+                self.assertEqual(struct.unpack(">II", file.read(24)[16:]), (width, 90))
+
     def test_depth_from_image_writes_all_that_is_asked_for(self):
         self.run_program(DEPTH, self.photo, "--model", "mobile_baseline_1", "-o", "d.png", "--raw", "d.pfm", "--raw16", "d16.png",
                          "--points", "d.ply", "--side-by-side", "both.png", "--colormap", "viridis", "--size", "160x128")

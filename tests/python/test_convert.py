@@ -80,6 +80,10 @@ class HRDepth(Case):
             )
         self.check(self.convert("--architecture", "hr_depth", *files)[0])
 
+    def test_a_prefix_that_only_some_names_have_is_part_of_them(self):
+        path = self.save("mixed.pth", {f"module.{key}": torch.ones(1) for key in "ab"} | {"c": torch.ones(1)})
+        self.assertEqual(sorted(convert.Source(path).tensors), ["c", "module.a", "module.b"])
+
     def test_a_second_name_with_other_values_is_refused(self):
         files = self.hr_depth()
         contents = torch.load(files[1])

@@ -6,10 +6,12 @@ import subprocess
 import tempfile
 import unittest
 
+import needs
+
 try:
     import numpy as np
-except ImportError:
-    np = None
+except ImportError as error:
+    needs.lacking(error, "the demo's scenes are read with NumPy")
 
 ROOT = os.path.abspath(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", ".."))
 BUILD = os.environ.get("FATHOM_PROGRAMS", os.path.join(ROOT, "build", "dev"))

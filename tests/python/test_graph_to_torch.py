@@ -9,11 +9,13 @@ import unittest
 ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
 sys.path.insert(0, os.path.join(ROOT, "weights_tools"))
 
+import needs
+
 try:
     import numpy as np
     import torch
 except ImportError as error:
-    raise unittest.SkipTest(f"skipped: {error} (graph_to_torch.py needs PyTorch)")
+    needs.lacking(error, "graph_to_torch.py needs PyTorch")
 
 import graph_to_torch
 import synthetic

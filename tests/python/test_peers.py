@@ -11,11 +11,13 @@ import unittest.mock
 ROOT = os.path.abspath(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", ".."))
 sys.path[:0] = [os.path.join(ROOT, "bench", "peers"), os.path.join(ROOT, "weights_tools")]
 
+import needs
+
 try:
     import numpy as np
     import torch
 except ImportError as error:
-    raise unittest.SkipTest(f"skipped: {error} (peers.py compares with PyTorch)")
+    needs.lacking(error, "peers.py compares with PyTorch")
 
 import contestants
 import peers

@@ -13,11 +13,13 @@ import unittest
 ROOT = os.path.abspath(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", ".."))
 sys.path.insert(0, os.path.join(ROOT, "weights_tools"))
 
+import needs
+
 try:
     import numpy as np
     import torch
 except ImportError as error:
-    raise unittest.SkipTest(f"skipped: {error} (checkpoints are written, and graphs run, with PyTorch)")
+    needs.lacking(error, "checkpoints are written, and graphs run, with PyTorch")
 
 import convert
 import families

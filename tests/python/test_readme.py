@@ -10,12 +10,14 @@ import unittest
 ROOT = os.path.abspath(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", ".."))
 sys.path.insert(0, os.path.join(ROOT, "weights_tools"))
 
+import needs
+
 try:
     import numpy as np
     import PIL.Image
     import torch
 except ImportError as error:
-    raise unittest.SkipTest(f"skipped: {error} (the README's script needs PyTorch and Pillow)")
+    needs.lacking(error, "the README's script needs PyTorch and Pillow")
 
 import safetensors_io
 import synthetic

@@ -122,7 +122,6 @@ TEST_CASE("array files that lie are refused", "[samples]") {
                                  "{'descr': '<c8', 'fortran_order': False, 'shape': (3,), }", "{'descr':", "{}", ""}) {
     INFO(dictionary);
     put(folder / "bad.npy", npy(1, dictionary, data));
-    if (std::string(dictionary).ends_with("(2, 3")) continue;  // an open bracket is no lie about the numbers
     CHECK_THROWS_AS(read_npy(folder / "bad.npy"), Error);
   }
   const Bytes whole = npy(1, "{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3), }", data);

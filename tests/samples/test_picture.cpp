@@ -275,12 +275,42 @@ TEST_CASE("broken bytes anywhere end in a picture or an error", "[samples]") {
   }
 }
 
+TEST_CASE("the orientation is found after chunks of odd length", "[samples]") {
+  const Bytes exif = {'I', 'I', 42, 0, 8, 0, 0, 0, 1, 0, 0x12, 0x01, 3, 0, 1, 0, 0, 0, 6, 0, 0, 0, 0, 0, 0, 0};
+  const auto add = [](Bytes& to, const Bytes& bytes) { to.insert(to.end(), bytes.begin(), bytes.end()); };
+  for (const std::uint8_t length : {0, 1, 2, 3}) {
+    INFO("a chunk of " << int{length} << " bytes before it");
+    // PNG does not pad; checksums are not looked at here.
+    const Bytes plain = encoded(".png", scene(5, 4));
+    Bytes png(plain.begin(), plain.begin() + 33);
+    add(png, {0, 0, 0, length, 't', 'E', 'S', 't'}), png.resize(png.size() + length + 4);
+    add(png, {0, 0, 0, static_cast<std::uint8_t>(exif.size()), 'e', 'X', 'I', 'f'}), add(png, exif);
+    png.resize(png.size() + 4);
+    png.insert(png.end(), plain.begin() + 33, plain.end());
+    const auto of_png = picture_header(png);
+    CHECK((of_png.orientation == 6 && of_png.width == 5 && of_png.height == 4 && of_png.whole));
+    // RIFF pads to even lengths.
+    Bytes webp = {'R', 'I', 'F', 'F', 0, 0, 0, 0, 'W', 'E', 'B', 'P'};
+    add(webp, {'V', 'P', '8', 'X', 10, 0, 0, 0, 8, 0, 0, 0, 4, 1, 0, 3, 2, 0});
+    add(webp, {'I', 'C', 'C', 'P', length, 0, 0, 0}), webp.resize(webp.size() + length + length % 2);
+    add(webp, {'E', 'X', 'I', 'F', static_cast<std::uint8_t>(exif.size()), 0, 0, 0}), add(webp, exif);
+    webp[4] = static_cast<std::uint8_t>(webp.size() - 8);
+    const auto of_webp = picture_header(webp);
+    CHECK((of_webp.orientation == 6 && of_webp.width == 261 && of_webp.height == 516 && of_webp.whole));
+    webp.pop_back();
+    CHECK(!picture_header(webp).whole);
+  }
+}
+
 TEST_CASE("headers are read from any bytes", "[samples]") {
   std::uint32_t state = 11;
   const auto random = [&] { return (state = state * 1664525u + 1013904223u) >> 8; };
   for (const char* extension : {".png", ".jpg", ".webp", ".bmp", ".tiff"}) {
-    const Bytes whole = with_orientation(encoded(extension, scene(24, 20)), 6, true);
     const Bytes plain = encoded(extension, scene(24, 20));
+    // Only a JPEG takes the segment of an orientation at its start.
+    const bool jpeg = extension == std::string(".jpg");
+    const Bytes whole = jpeg ? with_orientation(plain, 6, true) : plain;
+    CHECK(picture_header(whole).orientation == (jpeg ? 6 : 1));
     CHECK(picture_header(plain).whole);
     for (int round = 0; round < 2000; ++round) {
       Bytes bytes = round % 2 ? whole : plain;

@@ -105,6 +105,13 @@ TEST_CASE("the range of a video follows its frames slowly, and jumps with the sc
     for (int i = 0; i < fps; ++i) now = slow.follow(frame(1, 3), 1.0 / fps);
     CHECK(now.near == Approx(1.98 + (2.98 - 1.98 - 0.02) * (1 - std::exp(-1.0))).margin(0.02));
   }
+  // The settling time counts in seconds; without one it is a second.
+  StableRange patient(4), usual;
+  for (StableRange* one : {&patient, &usual}) one->follow(frame(1, 2), 0);
+  const DisplayRange after4 = patient.follow(frame(1.5f, 3), 2), after1 = usual.follow(frame(1.5f, 3), 2);
+  CHECK(after4.near == Approx(1.98 + 0.99 * (1 - std::exp(-0.5))).epsilon(1e-4));
+  CHECK(after4.far == Approx(1.02 + 0.51 * (1 - std::exp(-0.5))).epsilon(1e-4));
+  CHECK(after1.near == Approx(1.98 + 0.99 * (1 - std::exp(-2.0))).epsilon(1e-4));
   // Frames without depth change nothing; another scene is taken at once.
   const DisplayRange before = range.follow(frame(1, 2), 0);
   const DisplayRange blind = range.follow({2, 1, {0, -1}, "m"}, 1);
