@@ -104,6 +104,6 @@ TEST_CASE("every option of the C API has its effect", "[models]") {
   CHECK(std::strstr(device({FATHOM_CPU, FATHOM_FP32, -1, 0, 0, 0, nullptr}).c_str(), "threads"));
   CHECK(size(0, 0) == std::pair<std::int64_t, std::int64_t>(640, 480));
   CHECK(size(96, 64) == std::pair<std::int64_t, std::int64_t>(96, 64));
-  CHECK(device({FATHOM_CPU, FATHOM_FP32, 0, 0, 0, 1000, nullptr}).find("raise the budget") != std::string::npos);
+  CHECK(device({FATHOM_CPU, FATHOM_FP32, 0, 0, 0, 1000, nullptr}).find("the budget is 1000") != std::string::npos);
   std::remove(path.c_str());
 }
