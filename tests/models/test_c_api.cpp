@@ -1,5 +1,6 @@
 // The C face: the same numbers as Session, and errors as codes with a text.
 #include <cstring>
+#include <memory>
 
 #include "engine/model.hpp"
 #include "engine/model_file.hpp"
@@ -71,5 +72,38 @@ TEST_CASE("the C API computes what the C++ API does", "[models]") {
   CHECK(fathom_session_create(nullptr) == nullptr);
   fathom_engine_free(nullptr), fathom_session_free(nullptr);
   CHECK(std::strlen(fathom_version()) > 0);
+  std::remove(path.c_str());
+}
+
+TEST_CASE("every option of the C API has its effect", "[models]") {
+  const std::string path = std::string(FATHOM_BINARY_DIR) + "/c_api_options.safetensors";
+  const Model model = synthetic_model("mobile_baseline_1");
+  write_model_file(path, {model.name, config_to_json(model.config), "", model.weights});
+  const auto load = [&](const fathom_options& options) {
+    return std::unique_ptr<fathom_engine, void (*)(fathom_engine*)>(fathom_engine_load(path.c_str(), &options), fathom_engine_free);
+  };
+  const auto device = [&](const fathom_options& options) {
+    const auto engine = load(options);
+    return std::string(engine ? fathom_engine_device(engine.get()) : fathom_last_error());
+  };
+  const auto size = [&](int width, int height) {
+    const auto engine = load({FATHOM_CPU, FATHOM_FP32, 1, width, height, 0, nullptr});
+    REQUIRE(engine);
+    fathom_tensor input{};
+    int count = 1;
+    REQUIRE(fathom_engine_inputs(engine.get(), 0, 0, 0, &input, &count) == FATHOM_OK);
+    return std::pair(input.shape[3], input.shape[2]);
+  };
+  CHECK(device({FATHOM_CPU, FATHOM_FP32, 3, 0, 0, 0, nullptr}) == Engine::load(path, {.device = Device::cpu, .threads = 3}).device());
+  CHECK(device({FATHOM_CPU, FATHOM_FP32, 3, 0, 0, 0, nullptr}) != device({FATHOM_CPU, FATHOM_FP32, 1, 0, 0, 0, nullptr}));
+  CHECK(device({FATHOM_REFERENCE, FATHOM_FP32, 0, 0, 0, 0, nullptr}) == Engine::load(path, {.device = Device::reference}).device());
+  CHECK(std::strstr(device({FATHOM_CPU, FATHOM_FP16, 0, 0, 0, 0, nullptr}).c_str(), "fp16 runs on a GPU only"));
+  CHECK(std::strstr(device({FATHOM_CPU, FATHOM_TF32, 0, 0, 0, 0, nullptr}).c_str(), "tf32 runs on a GPU only"));
+  CHECK(std::strstr(device({static_cast<fathom_device>(99), FATHOM_FP32, 0, 0, 0, 0, nullptr}).c_str(), "unknown device"));
+  CHECK(std::strstr(device({FATHOM_CPU, static_cast<fathom_precision>(99), 0, 0, 0, 0, nullptr}).c_str(), "unknown precision"));
+  CHECK(std::strstr(device({FATHOM_CPU, FATHOM_FP32, -1, 0, 0, 0, nullptr}).c_str(), "threads"));
+  CHECK(size(0, 0) == std::pair<std::int64_t, std::int64_t>(640, 480));
+  CHECK(size(96, 64) == std::pair<std::int64_t, std::int64_t>(96, 64));
+  CHECK(device({FATHOM_CPU, FATHOM_FP32, 0, 0, 0, 1000, nullptr}).find("the budget is 1000") != std::string::npos);
   std::remove(path.c_str());
 }
