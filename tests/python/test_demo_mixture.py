@@ -110,6 +110,16 @@ class Agreement(unittest.TestCase):
         self.assertGreater(weight[..., :80].min(), 0.99)
         self.assertLess(weight[..., 100:].max(), 0.01)
 
+    def test_crops_that_differ_leave_no_edge_at_their_borders(self):
+        logs = torch.zeros(6, 1, 48, 64)
+        logs[2:, :, :, 32:] = 1.0
+        logs[2:, :, :, :20] = -1.0
+        depth, _ = teacher.label(lambda x: logs.exp(), self.PICTURE)
+        left, right = (round(120 * part) for part in (1 - teacher.CROP, teacher.CROP))
+        for border in (left, right):
+            step = (depth[..., border] - depth[..., border - 1]).abs().max()
+            self.assertLess(step, 0.1)
+
     def test_corner_crops_come_back_to_their_corners(self):
         def brightness(x):
             return torch.exp(torch.nn.functional.interpolate(x[:, :1], size=(48, 64), mode="area") / 255)

@@ -167,11 +167,17 @@ def boxes(height, width):
     return [(top, left, h, w) for top in (0, height - h) for left in (0, width - w)]
 
 
+def window(height, width):
+    """How much a crop counts: nothing at its borders, which would leave edges that the picture does not have."""
+    rise = lambda n: torch.sin(torch.pi * (torch.arange(n) + 0.5) / n) ** 2  # noqa: E731
+    return rise(height)[:, None] * rise(width)
+
+
 @torch.no_grad()
 def label(model, picture):
     """A picture (1, 3, H, W), 0 to 255 -> depth up to scale (1, 1, H, W) and weight 0 to 1 of the same shape.
 
-    The passes see the picture, its mirror image and the four corners. Each is scaled to the first by the median of
+    The passes see the picture, its mirror image and the four corners, faded in. Each is scaled to the first by the median of
     what both see; the depth is their geometric mean, and a pixel counts less the more they differ there.
     """
     height, width = picture.shape[2:]
@@ -180,13 +186,14 @@ def label(model, picture):
     whole = resize(logs[:2], (height, width))
     first, mirrored = whole[:1], whole[1:].flip(3)
     count, total, square = torch.zeros_like(first), torch.zeros_like(first), torch.zeros_like(first)
-    parts = [(first, (0, 0, height, width)), (mirrored, (0, 0, height, width))]
-    parts += [(resize(log[None], box[2:]), box) for log, box in zip(logs[2:], boxes(height, width))]
-    for log, (t, l, h, w) in parts:
+    parts = [(first, (0, 0, height, width), 1.0), (mirrored, (0, 0, height, width), 1.0)]
+    parts += [(resize(log[None], box[2:]), box, window(*box[2:])) for log, box in zip(logs[2:], boxes(height, width))]
+    for log, (t, l, h, w), share in parts:
         log = log - (log - first[:, :, t : t + h, l : l + w]).median()
-        count[:, :, t : t + h, l : l + w] += 1
-        total[:, :, t : t + h, l : l + w] += log
-        square[:, :, t : t + h, l : l + w] += log * log
+        share = torch.as_tensor(share, device=log.device)
+        count[:, :, t : t + h, l : l + w] += share
+        total[:, :, t : t + h, l : l + w] += share * log
+        square[:, :, t : t + h, l : l + w] += share * log * log
     mean = total / count
     variance = (square / count - mean * mean).clamp(min=0)
     return mean.exp(), torch.exp(-variance / SPREAD**2)
