@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The table of README.md: a model beside a constant and a gradient, all measured by `fathom_bench accuracy --median`.
 
-    evaluate.py --model demo.safetensors --scenes DIR --bench fathom_bench [NAME=DIR:SCALE ...]
+    evaluate.py --model demo.safetensors --scenes DIR --bench fathom_bench [--teacher FILE] [NAME=DIR:SCALE ...]
 
 Held-out scenes come first; each further folder has pairs NAME.png + NAME_depth.png, whose values over SCALE are metres.
 The gradient's k is fitted on training scenes. --keep DIR keeps the held-out scenes as pairs.
@@ -47,13 +47,17 @@ def bench(program, folder, scale, *what):
     return [row(image) for image in found["images"]], row(found["mean"])
 
 
+def picture_of(folder, name):
+    return next(p for p in (os.path.join(folder, name + end) for end in (".png", ".jpg")) if os.path.exists(p))
+
+
 def predictions(folder, into, make):
     """What `make(picture's path, height, width)` finds for each pair."""
     os.makedirs(into, exist_ok=True)
     for path in glob.glob(os.path.join(folder, "*_depth.png")):
         width, height = Image.open(path).size
         name = os.path.basename(path)[: -len("_depth.png")]
-        np.save(os.path.join(into, name + ".npy"), make(os.path.join(folder, name + ".png"), height, width))
+        np.save(os.path.join(into, name + ".npy"), make(picture_of(folder, name), height, width))
 
 
 def taught(path):
