@@ -90,6 +90,20 @@ def blur(x):
     return F.conv2d(F.pad(x, (1, 1, 1, 1), mode="replicate"), kernel, groups=x.shape[1])
 
 
+def disturb(x, generator):
+    """What photographs from everywhere have beside that: small originals, no colour, other colours, light from a side."""
+    count, _, height, width = x.shape
+    some = lambda share: torch.rand(count, 1, 1, 1, generator=generator) < share  # noqa: E731
+    small = F.interpolate(x, size=(height // 2, width // 2), mode="area")
+    x = torch.where(some(0.15), F.interpolate(small, size=(height, width), mode="bilinear", align_corners=False), x)
+    mixed = torch.eye(3) + torch.randn(count, 3, 3, generator=generator) * 0.15
+    x = torch.where(some(0.3), torch.einsum("nij,njhw->nihw", mixed, x), x)
+    x = torch.where(some(0.1), x.mean(1, keepdim=True).expand_as(x), x)
+    slope = torch.randn(count, 1, 2, 2, generator=generator) * 0.25
+    light = torch.exp(F.interpolate(slope, size=(height, width), mode="bilinear", align_corners=True))
+    return torch.where(some(0.3), x * light, x).clamp(0, 255)
+
+
 def photograph(x, generator):
     """What a lens, a sensor and a camera's processing do to a picture, each picture in its own way."""
     count, _, height, width = x.shape

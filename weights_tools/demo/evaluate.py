@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The table of README.md: a model beside a constant and a gradient, all measured by `fathom_bench accuracy --median`.
 
-    evaluate.py --model demo.safetensors --scenes DIR --bench fathom_bench [NAME=DIR:SCALE ...]
+    evaluate.py --model demo.safetensors --scenes DIR --bench fathom_bench [--teacher FILE] [NAME=DIR:SCALE ...]
 
 Held-out scenes come first; each further folder has pairs NAME.png + NAME_depth.png, whose values over SCALE are metres.
 The gradient's k is fitted on training scenes. --keep DIR keeps the held-out scenes as pairs.
@@ -15,10 +15,12 @@ import subprocess
 import tempfile
 
 import numpy as np
+import torch
 from PIL import Image
 
 import dataset
 import measure
+import teacher
 
 CAP = 10  # metres
 
@@ -45,11 +47,30 @@ def bench(program, folder, scale, *what):
     return [row(image) for image in found["images"]], row(found["mean"])
 
 
+def picture_of(folder, name):
+    return next(p for p in (os.path.join(folder, name + end) for end in (".png", ".jpg")) if os.path.exists(p))
+
+
 def predictions(folder, into, make):
+    """What `make(picture's path, height, width)` finds for each pair."""
     os.makedirs(into, exist_ok=True)
     for path in glob.glob(os.path.join(folder, "*_depth.png")):
         width, height = Image.open(path).size
-        np.save(os.path.join(into, os.path.basename(path)[: -len("_depth.png")] + ".npy"), make(height, width))
+        name = os.path.basename(path)[: -len("_depth.png")]
+        np.save(os.path.join(into, name + ".npy"), make(picture_of(folder, name), height, width))
+
+
+def taught(path):
+    """The teacher of mixture.py as a predictor: one pass, as it is meant to be used."""
+    model = teacher.load(path)
+
+    def make(picture, height, width):
+        pixels = torch.from_numpy(np.array(Image.open(picture).convert("RGB"))).permute(2, 0, 1)[None].float()
+        with torch.no_grad():
+            found = model(teacher.resize(pixels, teacher.SIZE))
+        return teacher.resize(found, (height, width))[0, 0].numpy()
+
+    return make
 
 
 def main():
@@ -58,6 +79,7 @@ def main():
     parser.add_argument("--scenes", required=True)
     parser.add_argument("--bench", default="fathom_bench")
     parser.add_argument("--count", type=int, default=96, help="held-out scenes")
+    parser.add_argument("--teacher", help="its file: a row of the table for it too")
     parser.add_argument("--keep")
     parser.add_argument("folders", nargs="*", metavar="NAME=DIR:SCALE")
     options = parser.parse_args()
@@ -73,10 +95,12 @@ def main():
         if len(real) > 1:
             groups.append(("all photographs", [tuple(part) for part in real]))
         makers = {
-            "constant": measure.constant,
-            f"gradient, k = {fitted:.1f}": lambda h, w: measure.gradient(h, w, fitted),
-            "gradient, k = 0.6": lambda h, w: measure.gradient(h, w, 0.6),
+            "constant": lambda _, h, w: measure.constant(h, w),
+            f"gradient, k = {fitted:.1f}": lambda _, h, w: measure.gradient(h, w, fitted),
+            "gradient, k = 0.6": lambda _, h, w: measure.gradient(h, w, 0.6),
         }
+        if options.teacher:
+            makers["teacher"] = taught(options.teacher)
         print("| predictor | " + " | ".join(f"{name}: abs rel | delta1" for name, _ in groups) + " |")
         print("|---|" + "---:|---:|" * len(groups))
         for number, name in enumerate([os.path.basename(options.model), *makers]):

@@ -46,3 +46,47 @@ def total(predictions, depth, limits):
             part = part + 0.5 * gradient(d, known)
         loss = loss + part * (1 if level == 0 else 0.2)
     return loss
+
+
+DOUBT = 0.35  # of log depth: a teacher that differs from the student by this keeps 1/e of its weight
+
+
+def relative(predictions, depth, weight, limits, doubt=False):
+    """Depth up to scale, of sensors and teachers: scale-invariant and gradient losses, each pixel by its weight.
+
+    With `doubt`, a pixel counts less where the truth is far from what the student itself finds.
+    """
+    low, high = limits
+    loss = 0
+    for level, found in enumerate(predictions):
+        truth = F.interpolate(depth, size=found.shape[2:], mode="nearest")
+        known = (truth > low) & (truth < high)
+        w = F.interpolate(weight, size=found.shape[2:], mode="nearest") * known
+        d = (torch.log(found.clamp(min=1e-3)) - torch.log(truth.clamp(low, high))) * known
+        middle = torch.stack([one[k].median() if k.any() else one.new_zeros(()) for one, k in zip(d.detach(), known)])
+        middle = middle[:, None, None, None]
+        if doubt:
+            w = w * torch.exp(-(((d.detach() - middle) / DOUBT) ** 2))
+        count = w.sum((1, 2, 3)).clamp(min=1)
+        off = (d - middle) * known
+        mean, square = (off * w).sum((1, 2, 3)) / count, (off * off * w).sum((1, 2, 3)) / count
+        part = ((off.abs() * w).sum((1, 2, 3)) / count).mean() + 0.3 * torch.sqrt(square - mean * mean + 1e-4).mean()
+        if level == 0:
+            part = part + 0.5 * gradient(d, w > 0.5)
+        loss = loss + part * (1 if level == 0 else 0.2)
+    return loss
+
+
+def mixed(predictions, depth, weight, places, limits, doubt):
+    """`places`: where in the batch scenes, pairs and photographs are. Each kind counts by its share of the batch."""
+    loss = 0
+    for kind, place in zip(("scene", "pair", "photo"), places):
+        count = place.stop - place.start
+        if count:
+            found = [each[place] for each in predictions]
+            if kind == "scene":
+                part = total(found, depth[place], limits)
+            else:
+                part = relative(found, depth[place], weight[place], (0.08, limits[1]), doubt and kind == "photo")
+            loss = loss + part * count / len(depth)
+    return loss

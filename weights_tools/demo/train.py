@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
-"""Trains the demonstration weights on rendered scenes (PyTorch 1.13 or 2.x, CPU or GPU).
+"""Trains the demonstration weights on rendered scenes and photographs (PyTorch 1.13 or 2.x, CPU or GPU).
 
     train.py --scenes DIR --graph lite_hr_depth.json --template lite_hr_depth.safetensors --out DIR --minutes 90
 
 The schedule follows the clock (--minutes) or counts (--steps); progress runs from 0 to 1. The learning rate rises over
 the first 4 percent and falls as a cosine. A checkpoint every two minutes holds everything: the same command goes on
 where it stopped. The exponential mean of the weights is what is kept. With --loaders N, N processes make the batches
-ahead of the training; --compile lets PyTorch 2.x compile the network (a minute for each size).
+ahead of the training; --compile lets PyTorch 2.x compile the network (a minute for each size). With --photos FILE, what
+mixture.py wrote joins the scenes: pairs with measured depth and photographs with a teacher's.
 """
 
 import argparse
@@ -23,6 +24,7 @@ import torch
 import dataset
 import losses
 import measure
+import mixture
 import network
 import safetensors_io
 
@@ -35,7 +37,10 @@ def parse():
     parser.add_argument("--template", required=True, help="a model file: keys, shapes, configuration")
     parser.add_argument("--graph", required=True, help="what `fathom_weights export --size WxH` prints of it")
     parser.add_argument("--size", required=True, help="that size")
-    parser.add_argument("--start", help="a checkpoint whose weights to begin with, at another size or rate")
+    parser.add_argument("--start", help="a checkpoint or model file whose weights to begin with, at another size or rate")
+    parser.add_argument("--photos", help="photos_TERMS.npz of mixture.py")
+    parser.add_argument("--shares", default="0.2,0.4", help="of pairs and of photographs in a batch; scenes are the rest")
+    parser.add_argument("--doubt", type=float, default=0.3, help="progress from which a teacher counts less where it is alone")
     parser.add_argument("--output", help="train this value of the graph instead of its outputs")
     parser.add_argument("--out", required=True)
     parser.add_argument("--minutes", type=float, default=0)
@@ -99,6 +104,14 @@ def save(path, state):
     os.replace(path + ".part", path)
 
 
+def start(model, path, device):
+    """The weights of a checkpoint, or of a model file that has all of them."""
+    if not path.endswith(".safetensors"):
+        return model.load_state_dict(torch.load(path, device)["mean"])
+    weights, _ = safetensors_io.read(path)
+    return model.load_state_dict({name: torch.from_numpy(weights[key].astype("float32")) for name, key in model.keys.items()})
+
+
 class Batches(torch.utils.data.IterableDataset):
     """Endless batches of one size; new shards join every two minutes."""
 
@@ -109,11 +122,17 @@ class Batches(torch.utils.data.IterableDataset):
         worker = torch.utils.data.get_worker_info()
         generator = torch.Generator().manual_seed(self.seed * 64 + (worker.id if worker else 0))
         scenes, looked = dataset.Scenes(self.options.scenes), time.time()
+        photos = mixture.Photos(self.options.photos) if self.options.photos else None
+        shares = [float(share) for share in self.options.shares.split(",")]
         while True:
             if time.time() - looked > 120:
                 scenes.refresh()
                 looked = time.time()
-            yield dataset.batch(scenes, self.options.batch, self.size, generator)
+            if photos:
+                yield mixture.batch(scenes, photos, self.options.batch, shares, self.size, generator)
+            else:
+                pictures, depth = dataset.batch(scenes, self.options.batch, self.size, generator)
+                yield pictures, depth, torch.ones_like(depth), [slice(0, len(depth)), slice(0, 0), slice(0, 0)]
 
 
 def batches(options, size, seed):
@@ -138,7 +157,7 @@ def main():
     predict = predictor(graph, json.loads(metadata.get("fathom.config", "{}")))
     model = network.TrainableGraph(graph, weights, options.seed).to(options.device, memory_format=torch.channels_last)
     if options.start:
-        model.load_state_dict(torch.load(options.start, options.device)["mean"])
+        start(model, options.start, options.device)
     mean = copy.deepcopy(model)
     run = torch.compile(model, dynamic=False) if options.compile else model
     optimizer = torch.optim.AdamW(model.parameters(), options.rate, weight_decay=0.01, foreach=True)
@@ -172,11 +191,12 @@ def main():
         if size != size_at(options.sizes, progress):
             size = size_at(options.sizes, progress)
             source = batches(options, size, options.seed + step)
-        pictures, depth = next(source)
+        pictures, depth, weight, places = next(source)
         pictures = pictures.to(options.device, memory_format=torch.channels_last)
         for group in optimizer.param_groups:
             group["lr"] = rate_at(progress, options.rate)
-        loss = losses.total(predict(run, pictures), depth.to(options.device), LIMITS)
+        depth, weight = depth.to(options.device), weight.to(options.device)
+        loss = losses.mixed(predict(run, pictures), depth, weight, places, LIMITS, progress >= options.doubt)
         optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
