@@ -149,6 +149,7 @@ __global__ void k_half_to_float(const U* in, U* out) {
 __global__ void k_float_to_half(const U* in, U* out) {
   out[id()] = pack_halves(__uint_as_float(in[id() * 2]), __uint_as_float(in[id() * 2 + 1]));
 }
+__global__ void k_larger_halves(const U* in, U* out) { out[id()] = larger_halves(in[id() * 2], in[id() * 2 + 1]); }
 __global__ void k_fast_math(const U* in, U* out) {
   const float x = __uint_as_float(in[id()]), positive = x * x + 0.1f;
   U* to = out + id() * 4;
@@ -193,6 +194,7 @@ const std::vector<Probe>& probes() {
       {"vectors", 32, Input::halves, 128, 416, 0, k_vectors},
       {"half_to_float", 64, Input::bits, 64, 128, 0, k_half_to_float},
       {"float_to_half", 64, Input::floats, 128, 64, 0, k_float_to_half},
+      {"larger_halves", 64, Input::halves, 128, 64, 0, k_larger_halves},
       {"fast_math", 64, Input::floats, 64, 256, 4e-6, k_fast_math},
       {"atomics", 32, Input::bits, 32, 5, 0, k_atomics},
   };

@@ -243,6 +243,19 @@ Words float_to_half(const Words& in) {
   return out;
 }
 
+// Where one is a NaN, the NaN that every such instruction answers with.
+Words larger_halves(const Words& in) {
+  const auto larger = [](U a, U b) -> U {
+    const double x = half_value(a), y = half_value(b);
+    return std::isnan(x) || std::isnan(y) ? 0x7FFF : x > y ? a : b;
+  };
+  Words out;
+  for (std::size_t i = 0; i < in.size(); i += 2) {
+    out.push_back(larger(in[i] & 0xFFFF, in[i + 1] & 0xFFFF) | larger(in[i] >> 16, in[i + 1] >> 16) << 16);
+  }
+  return out;
+}
+
 Words fast_math(const Words& in) {
   Words out;
   for (U bits : in) {
@@ -298,6 +311,14 @@ Words make_input(const Probe& probe) {
       if (i % per_lane >= per_lane - 4) in[i] = as_bits(uniform());
     }
   }
+  if (probe.name == "to_tf32") {  // ties, which random numbers never meet
+    for (std::size_t i = 0; i < in.size(); i += 2) in[i] = (in[i] & ~0x1FFFu) | 0x1000u;
+  }
+  if (probe.name == "larger_halves") {  // a NaN in the first, in the second, in both
+    in[0] = (in[0] & ~0xFFFFu) | 0x7FFFu;
+    in[3] = (in[3] & 0xFFFFu) | 0x7FFF0000u;
+    in[4] = in[5] = 0x7FFF7FFFu;
+  }
   return in;
 }
 
@@ -327,6 +348,7 @@ Words reference(const Probe& probe, const Words& in) {
       {"vectors", vectors},
       {"half_to_float", half_to_float},
       {"float_to_half", float_to_half},
+      {"larger_halves", larger_halves},
       {"fast_math", fast_math},
       {"atomics", atomics},
   };
