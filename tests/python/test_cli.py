@@ -58,7 +58,7 @@ class Programs(unittest.TestCase):
 
     @unittest.skipUnless(os.path.exists("/dev/full"), "skipped: no /dev/full")
     def test_output_that_does_not_arrive_is_a_failure(self):
-        for command in ((WEIGHTS, "list"), (WEIGHTS, "--help"),
+        for command in ((WEIGHTS, "list"), (WEIGHTS, "--help"), (DEPTH, "--help"),
                         (WEIGHTS, "export", "mobile_baseline_1"), (WEIGHTS, "inspect", "mobile_baseline_1", "--json")):
             with self.subTest(command=command), open("/dev/full", "w") as full:
                 done = subprocess.run(command, cwd=self.folder, stdout=full, stderr=subprocess.PIPE, text=True)
