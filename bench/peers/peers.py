@@ -172,6 +172,21 @@ def fathom_milliseconds(options, model, size, batch, precision, folder):
     return row["median_ms"], row["inputs"]
 
 
+def figures_of(rounds, peers):
+    """A row's figures from the milliseconds of each round: a ratio above 1 says that Fathom is faster."""
+    ratios = {name: statistics.median(turns.ratios_to_fathom(rounds, name)) for name in peers}
+    eager = next((name for name in peers if name.startswith("eager")), None)
+    best = min(ratios, key=ratios.get)
+    return {
+        "median_ms": {name: round(statistics.median(times[name] for times in rounds), 4) for name in ["fathom", *peers]},
+        "eager": eager,
+        "best_peer": best,
+        "ratio_eager": round(ratios[eager], 4) if eager else None,
+        "ratio_best": round(ratios[best], 4),
+        "spread": {name: round(turns.spread(turns.ratios_to_fathom(rounds, name)), 4) for name in peers},
+    }
+
+
 def compare(model, network, size, batch, precision, options, folder):
     """-> one row of the report"""
     title = f"{network} {size}, batch {batch}"
@@ -195,20 +210,12 @@ def compare(model, network, size, batch, precision, options, folder):
         sides, options.rounds, options.most_rounds, lambda text: progress(f"{title}: {text}")
     )
     progress("")
-    ratios = {name: statistics.median(turns.ratios_to_fathom(rounds, name)) for name in peers}
-    eager = next((name for name in peers if name.startswith("eager")), None)
-    best = min(ratios, key=ratios.get)
     return {
         "network": os.path.basename(network),
         "size": size,
         "batch": batch,
         "precision": precision,
-        "median_ms": {name: round(statistics.median(times[name] for times in rounds), 4) for name in sides},
-        "eager": eager,
-        "best_peer": best,
-        "ratio_eager": round(ratios[eager], 4) if eager else None,
-        "ratio_best": round(ratios[best], 4),
-        "spread": {name: round(turns.spread(turns.ratios_to_fathom(rounds, name)), 4) for name in peers},
+        **figures_of(rounds, list(peers)),
         "largest_error": model.largest_error,
         "tried_ms": {name: round(ms, 4) for name, ms in tried.items()},
         "refused": {**lacking, **refused},

@@ -52,4 +52,6 @@ TEST_CASE("a network's largest batch is what its plan says", "[bench]") {
   CHECK(largest_batch_of(engine, 1000) == 0);
 }
 
-TEST_CASE("the system tells how much memory is free", "[bench]") { CHECK(free_memory_bytes() > 0); }
+TEST_CASE("the system tells how much memory is free", "[bench]") {
+  CHECK(free_memory_bytes() > std::int64_t(512) << 20);  // in KiB it would be less
+}

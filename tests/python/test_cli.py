@@ -57,6 +57,21 @@ class Programs(unittest.TestCase):
             self.assertIn(part, done.stderr)
 
     @unittest.skipUnless(os.path.exists("/dev/full"), "skipped: no /dev/full")
+    def test_of_several_networks_one_that_fails_is_told_and_the_others_are_timed(self):
+        done = self.run_program(BENCH, "fps", "--model", "no_such_network", "mobile_baseline_1", "--batch", "1,2", "--seconds", "0.01",
+                                "--device", "cpu", "--threads", "1", "--size", "64x48", "--json", "fps.json", status=1)
+        self.assertIn("no_such_network", done.stderr)
+        with open(self.path("fps.json"), encoding="utf-8") as file:
+            report = json.load(file)
+        self.assertEqual([failed["network"] for failed in report["failed"]], ["no_such_network"])
+        self.assertEqual([(row["network"], row["width"], row["height"], row["batch"]) for row in report["rows"]],
+                         [("mobile_baseline_1", 64, 48, 1), ("mobile_baseline_1", 64, 48, 2)])
+        for row in report["rows"]:
+            self.assertAlmostEqual(row["images_per_s"] * row["median_ms"], 1000 * row["batch"], places=6)
+            self.assertAlmostEqual(row["arena_bytes_per_image"] * row["batch"], row["arena_bytes"], places=6)
+            self.assertLessEqual(row["p10_ms"], row["median_ms"])
+            self.assertLessEqual(row["median_ms"], row["p90_ms"])
+
     def test_output_that_does_not_arrive_is_a_failure(self):
         for command in ((WEIGHTS, "list"), (WEIGHTS, "--help"), (DEPTH, "--help"),
                         (WEIGHTS, "export", "mobile_baseline_1"), (WEIGHTS, "inspect", "mobile_baseline_1", "--json")):

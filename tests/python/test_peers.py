@@ -58,6 +58,21 @@ class Turns(unittest.TestCase):
         self.assertEqual(len(self.rounds([1.0, 9.0, 4.0] * 5)[0]), 9)
 
 
+class Figures(unittest.TestCase):
+    def test_ratios_are_the_peers_times_over_ours_and_the_best_peer_is_the_fastest(self):
+        rounds = [{"fathom": 2, "eager a": 8, "x": 3, "slow": 20}, {"fathom": 4, "eager a": 8, "x": 6, "slow": 20},
+                  {"fathom": 2, "eager a": 6, "x": 5, "slow": 20}]
+        row = peers.figures_of(rounds, ["eager a", "x", "slow"])
+        self.assertEqual(row["median_ms"], {"fathom": 2, "eager a": 8, "x": 5, "slow": 20})
+        self.assertEqual((row["eager"], row["ratio_eager"]), ("eager a", 3))
+        self.assertEqual((row["best_peer"], row["ratio_best"]), ("x", 1.5))
+        self.assertIsNone(peers.figures_of(rounds, ["x"])["ratio_eager"])
+
+    def test_the_mean_of_ratios_is_the_geometric_one(self):
+        self.assertAlmostEqual(peers.geometric_mean([0.5, 8]), 2)
+        self.assertIsNone(peers.geometric_mean([]))
+
+
 class Choosing(unittest.TestCase):
     def choose(self, candidates):
         """candidates: (name, kind, output, milliseconds)"""
