@@ -20,6 +20,22 @@ Image noise(int width, int height) {
 
 }  // namespace
 
+TEST_CASE("a crop is cut from the centre of both sides, the odd pixel from the far ones", "[engine]") {
+  Image photo(11, 6);
+  for (int y = 0; y < 6; ++y)
+    for (int x = 0; x < 11; ++x) {
+      std::uint8_t* const pixel = photo.row(y) + 3 * x;
+      pixel[0] = static_cast<std::uint8_t>(x), pixel[1] = static_cast<std::uint8_t>(y), pixel[2] = 7;
+    }
+  const Image crop = centre_crop(photo, 4, 3);  // 7 columns and 3 rows less
+  REQUIRE((crop.width == 4 && crop.height == 3));
+  for (int y = 0; y < 3; ++y)
+    for (int x = 0; x < 4; ++x) {
+      const std::uint8_t* const pixel = crop.row(y) + 3 * x;
+      CHECK((pixel[0] == 3 + x && pixel[1] == 1 + y && pixel[2] == 7));
+    }
+}
+
 TEST_CASE("photographs become inputs by the model file's size, filter and crop", "[engine]") {
   const Image photo = noise(50, 40);
   const Image whole = preprocess(photo, {.input_width = 32, .input_height = 16});
