@@ -35,7 +35,6 @@ std::optional<Header> parse(const std::string& text) {
   header.dtype = text.substr(*descr + 1, end - *descr - 1);
   header.column_major = text.compare(*order, 4, "True") == 0;
   if (*shape >= text.size() || text[*shape] != '(') return std::nullopt;
-  if (text.find(')', *shape) == std::string::npos) return std::nullopt;
   for (std::size_t at = *shape + 1; at < text.size() && text[at] != ')';) {
     if (text[at] == ' ' || text[at] == ',') {
       ++at;

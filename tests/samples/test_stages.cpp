@@ -60,6 +60,10 @@ TEST_CASE("an error in one stage ends all of them, and is the one that is told",
     a.join(), b.join();
     CHECK_THROWS_WITH(stages.rethrow(), "stage " + std::to_string(failing));
   }
+  Queue<int> queue(1);
+  Stages stages(queue);
+  for (const char* text : {"the cause", "what followed from it"}) stages.run([&] { throw std::runtime_error(text); });
+  CHECK_THROWS_WITH(stages.rethrow(), "the cause");
 }
 
 TEST_CASE("a camera's frames are shown for as long as they were the newest", "[samples]") {
