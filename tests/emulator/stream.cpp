@@ -8,21 +8,35 @@
 #include <memory>
 #include <mutex>
 #include <thread>
+#include <utility>
 #include <vector>
 
-#include "tests/emulator/emu.hpp"
 #include "tests/emulator/faults.hpp"
 #include "tests/emulator/stream_order.hpp"
 #include "tests/emulator/worker.hpp"
 
-// The runtime's handles point to structs that its headers only declare; these are ours.
 namespace fathom::emu {
+namespace {
+
 struct Capture {
   cudaStreamCaptureMode mode = cudaStreamCaptureModeGlobal;
   std::thread::id thread;
   bool spoiled = false;
 };
+
+// Those under way forbid calls that CUDA calls unsafe: other threads' too where the mode is global.
+std::mutex captures_mutex;
+std::list<Capture*> captures;
+
+void end_capture(Capture& capture) {
+  const std::lock_guard lock(captures_mutex);
+  captures.remove(&capture);
+}
+
+}  // namespace
 }  // namespace fathom::emu
+
+// The runtime's handles point to structs that its headers only declare; these are ours.
 struct CUgraphNode_st {
   cudaGraphNodeType type;
   fathom::emu::CopyOrFill copy_or_fill{};
@@ -58,19 +72,15 @@ struct CUgraphExec_st {
 };
 struct CUstream_st {
   explicit CUstream_st(bool joins_default) : blocking(joins_default), number(fathom::emu::new_stream(joins_default)) {}
-  ~CUstream_st() { fathom::emu::forget_stream(number); }
+  ~CUstream_st() { fathom::emu::end_capture(rules); }
   bool blocking;  // joins the default stream
   std::uint64_t number;
   std::unique_ptr<CUgraph_st> capture;
-  fathom::emu::Capture how{};
+  fathom::emu::Capture rules;
 };
 
 namespace fathom::emu {
 namespace {
-
-// Captures under way that forbid calls which CUDA calls unsafe: those of other threads too where the mode is global.
-std::mutex captures_mutex;
-std::list<Capture*> captures;
 
 void run(const CopyOrFill& work) {
   if (work.from)
@@ -210,9 +220,9 @@ cudaError_t CUDARTAPI cudaStreamQuery(cudaStream_t) { return cudaSuccess; }
 cudaError_t CUDARTAPI cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode mode) {
   if (!stream || stream->capture) return remember(cudaErrorIllegalState);
   stream->capture = std::make_unique<CUgraph_st>();
-  stream->how = {mode, std::this_thread::get_id()};
+  stream->rules = {mode, std::this_thread::get_id()};
   const std::lock_guard lock(fathom::emu::captures_mutex);
-  fathom::emu::captures.push_back(&stream->how);
+  fathom::emu::captures.push_back(&stream->rules);
   return cudaSuccess;
 }
 cudaError_t CUDARTAPI cudaStreamIsCapturing(cudaStream_t stream, cudaStreamCaptureStatus* status) {
@@ -239,12 +249,12 @@ cudaError_t CUDARTAPI cudaStreamGetCaptureInfo_v2(cudaStream_t stream, cudaStrea
 }
 cudaError_t CUDARTAPI cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t* graph) {
   if (!fathom::emu::capturing(stream)) return remember(cudaErrorIllegalState);
-  {
-    const std::lock_guard lock(fathom::emu::captures_mutex);
-    fathom::emu::captures.remove(&stream->how);
-  }
-  *graph = stream->how.spoiled ? (stream->capture.reset(), nullptr) : stream->capture.release();
-  return stream->how.spoiled ? remember(cudaErrorStreamCaptureInvalidated) : cudaSuccess;
+  fathom::emu::end_capture(stream->rules);
+  std::unique_ptr<CUgraph_st> captured = std::move(stream->capture);
+  *graph = nullptr;
+  if (stream->rules.spoiled) return remember(cudaErrorStreamCaptureInvalidated);
+  *graph = captured.release();
+  return cudaSuccess;
 }
 
 cudaError_t CUDARTAPI cudaGraphDestroy(cudaGraph_t graph) { return delete graph, cudaSuccess; }

@@ -16,7 +16,7 @@ struct Known {
 };
 std::mutex mutex;
 std::uint64_t streams_made = 0;
-std::map<std::uint64_t, Known> streams{{default_stream, {}}};
+std::map<std::uint64_t, Known> streams{{default_stream, {}}};  // destroyed ones too: their work goes on
 StreamClock host;
 
 void merge(StreamClock& into, const StreamClock& other) {
@@ -46,11 +46,6 @@ std::uint64_t new_stream(bool joins_default) {
   const std::lock_guard lock(mutex);
   streams[++streams_made] = {{}, joins_default};
   return streams_made;
-}
-
-void forget_stream(std::uint64_t stream) {
-  const std::lock_guard lock(mutex);
-  streams.erase(stream);
 }
 
 void note_work(std::uint64_t stream) {

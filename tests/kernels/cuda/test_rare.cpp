@@ -1,4 +1,5 @@
-// Shapes that no network has, for kernels that the tables do not reach: together they launch every kernel of the module.
+// Shapes that no network has, for kernels that the tables do not reach: together they launch every kernel of the
+// module.
 #include "tests/kernels/cuda/check_cuda.hpp"
 
 using namespace fathom;
@@ -21,7 +22,7 @@ TEST_CASE("cuda: inverted residual blocks of every kernel, stride and width of p
                                   .expand_activation = swish,
                                   .depth_activation = relu6};
         const std::int64_t wide = 40, narrow = 16;
-        std::vector<Desc> in{map(narrow, 9, 11),           Desc::dense({wide, narrow, 1, 1}), Desc::dense({wide}),
+        std::vector<Desc> in{map(narrow, 9, 11), Desc::dense({wide, narrow, 1, 1}), Desc::dense({wide}),
                              Desc::dense({wide, 1, k, k}), Desc::dense({wide})};
         if (out) in.insert(in.end(), {Desc::dense({out, wide, 1, 1}), Desc::dense({out})});
         const Step step = expect_reference(Case{"rare/block", op, in}, Precision::fp16);
@@ -58,6 +59,6 @@ TEST_CASE("cuda: grouped convolutions of few and many channels in a group", "[cu
         conv_case("rare/grouped", Conv2d{.groups = 8, .bias = true}, {map(256, 9, 11)}, 8 * out_group, 1),
         Precision::fp16);
     INFO(step.kernel << (step.refused.empty() ? "" : ", refused: " + step.refused.back()));
-    CHECK((step.kernel.empty() || step.kernel.find("32 deep") != std::string::npos || out_group == 8));
+    if (out_group == 16) CHECK((step.kernel.empty() || step.kernel.find("32 deep") != std::string::npos));
   }
 }

@@ -35,7 +35,8 @@ struct OnDevice {
   std::vector<TensorInfo> outputs;
   std::vector<void*> memory;
 
-  explicit OnDevice(const char* network = "umich_squeezenet", Frame f = {1, 32, 32}, EngineOptions options = {}) : frame(f) {
+  explicit OnDevice(const char* network = "umich_squeezenet", Frame f = {1, 32, 32}, EngineOptions options = {})
+      : frame(f) {
     write_narrowed(path, network, frame, 4);
     options.device = Device::cuda;
     engine = Engine::load(path, options);
@@ -57,7 +58,8 @@ struct OnDevice {
   }
   std::vector<NamedOutput> named(std::size_t count) {
     std::vector<NamedOutput> list;
-    for (std::size_t k = 0; k < count; ++k) list.push_back({outputs[k].name, static_cast<float*>(allocate(values_of(k) * 4))});
+    for (std::size_t k = 0; k < count; ++k)
+      list.push_back({outputs[k].name, static_cast<float*>(allocate(values_of(k) * 4))});
     return list;
   }
   std::size_t values_of(std::size_t k) const {
@@ -76,7 +78,7 @@ TEST_CASE("a session's run waits for its last, on whichever stream that was", "[
   session.prepare(on.frame, {out[0].name});
   Stream a, b, c;
   CHECK(emu::waits_for(a.handle, b.handle));  // nothing was enqueued there
-  for (int k = 0; k < 3; ++k) {                // enqueued, recorded, repeated
+  for (int k = 0; k < 3; ++k) {               // enqueued, recorded, repeated
     INFO("run " << k);
     session.run(on.frame, in, out, a.handle);
     CHECK_FALSE(emu::waits_for(b.handle, a.handle));
@@ -107,10 +109,12 @@ TEST_CASE("no graph is destroyed while it may still run", "[sessions]") {
   const std::uint64_t before = emu::graphs_destroyed_in_flight();
   {
     Session session = on.engine.session();
-    for (int k = 0; k < 20; ++k) session.run(on.frame, {&buffers[static_cast<std::size_t>(k) % 6], 1}, out, stream.handle);
+    for (int k = 0; k < 20; ++k)
+      session.run(on.frame, {&buffers[static_cast<std::size_t>(k) % 6], 1}, out, stream.handle);
     CHECK(emu::graphs_destroyed_in_flight() == before);
     session.prepare({3, on.frame.height, on.frame.width});  // only plans
-    run_all(on.engine, session, {3, on.frame.height, on.frame.width}, pictures_for(on.engine, {3, on.frame.height, on.frame.width}));
+    run_all(on.engine, session, {3, on.frame.height, on.frame.width},
+            pictures_for(on.engine, {3, on.frame.height, on.frame.width}));
     CHECK(emu::graphs_destroyed_in_flight() == before);
     for (int k = 0; k < 3; ++k) session.run(on.frame, {buffers.data(), 1}, out, stream.handle);
   }
@@ -137,7 +141,8 @@ TEST_CASE("while a session records, other threads may allocate", "[sessions]") {
 
 TEST_CASE("a caller's graph outlives the frames that came after it, and what only it used", "[sessions]") {
   OnDevice on("monodepth2_resnet18", {1, 64, 64});
-  REQUIRE(on.outputs.size() > 1);  // disparities at several scales: the smaller ones' weights are of the caller's graph alone
+  REQUIRE(on.outputs.size() >
+          1);  // disparities at several scales: the smaller ones' weights are of the caller's graph alone
   Session session = on.engine.session();
   const void* const in[] = {on.input()};
   const auto out = on.named(on.outputs.size());
@@ -154,7 +159,8 @@ TEST_CASE("a caller's graph outlives the frames that came after it, and what onl
   REQUIRE(cudaGraphInstantiate(&executable, graph, 0) == cudaSuccess);
   for (const int height : {64, 96, 128})  // more frames than are kept, of the primary output alone
     for (const int width : {64, 96, 128}) session.prepare({1, height, width});
-  for (std::size_t k = 0; k < out.size(); ++k) REQUIRE(cudaMemset(out[k].data, 0xFF, on.values_of(k) * 4) == cudaSuccess);
+  for (std::size_t k = 0; k < out.size(); ++k)
+    REQUIRE(cudaMemset(out[k].data, 0xFF, on.values_of(k) * 4) == cudaSuccess);
   REQUIRE(cudaDeviceSynchronize() == cudaSuccess);
   REQUIRE(cudaGraphLaunch(executable, stream.handle) == cudaSuccess);
   REQUIRE(cudaStreamSynchronize(stream.handle) == cudaSuccess);
